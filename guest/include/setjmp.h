@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Emscripten's sigsetjmp forgets the signal mask; there is room for it. */
+#ifndef WJ_SETJMP_H
+#define WJ_SETJMP_H
+
+#include_next <setjmp.h>
+
+#ifdef sigsetjmp
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Three words: whether the mask was saved, and its 64 signals. */
+void __wj_save_mask(unsigned long *, int);
+void __wj_restore_mask(const unsigned long *);
+
+#ifdef __cplusplus
+}
+#endif
+
+#undef sigsetjmp
+#undef siglongjmp
+#define sigsetjmp(buf, save) (__wj_save_mask((buf)->__ss, (save)), setjmp((buf)))
+#define siglongjmp(buf, val) (__wj_restore_mask((buf)->__ss), longjmp((buf), (val)))
+#endif
+
+#endif

@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Files: what needs a structure or a variable argument translated.  The rest is in pass.def. */
+#include "host.h"
+
+#define AT_FDCWD -100
+#define AT_SYMLINK_NOFOLLOW 0x100
+#define AT_EMPTY_PATH 0x1000
+
+u64 wj_iovec_user(struct wj_process *p, u32 address, u32 count, int *err)
+{
+	u64 scratch;
+
+	*err = -EINVAL;
+	if (count > 1024)	/* UIO_MAXIOV */
+		return 0;
+	*err = -ENOMEM;
+	scratch = wj_scratch_alloc(p, count * 16);
+	if (!scratch)
+		return 0;
+	*err = -EFAULT;
+	for (u32 i = 0; i < count; i++) {
+		u32 guest[2];
+		u64 native[2];
+
+		if (wj_get(p, guest, address + 8 * i, sizeof(guest)))
+			return 0;
+		native[0] = wj_user(p, guest[0]);
+		native[1] = guest[1];
+		if (wj_copy_to_user(scratch + 16 * i, native, sizeof(native)))
+			return 0;
+	}
+	*err = 0;
+	return scratch;
+}
+
+/* fd_read and friends: *ret_address = bytes, 0 or -errno. */
+static s64 transfer(struct wj_process *p, int nr, u32 fd, u32 iov, u32 count, u64 offset, u32 ret_address)
+{
+	int err;
+	u64 native = wj_iovec_user(p, iov, count, &err);
+	s64 n;
+
+	if (err)
+		return err;
+	if (wj_bad_fd(p, fd))
+		return -EBADF;
+	n = wj_sys(p, nr, (s32)fd, native, count, offset, 0, 0);
+	if (n < 0)
+		return n;
+	return wj_put_u32(p, ret_address, n);
+}
+
+/* One buffer needs no iovec in scratch: by far the most frequent case. */
+static s64 transfer_simple(struct wj_process *p, int nr, int vector_nr, const u64 *a)
+{
+	u32 guest[2];
+	s64 n;
+
+	if ((u32)a[2] != 1)
+		return transfer(p, vector_nr, a[0], a[1], a[2], 0, a[3]);
+	if (wj_get(p, guest, a[1], sizeof(guest)))
+		return -EFAULT;
+	if (wj_bad_fd(p, a[0]))
+		return -EBADF;
+	n = wj_sys(p, nr, (s32)a[0], wj_user(p, guest[0]), guest[1], 0, 0, 0);
+	if (n < 0)
+		return n;
+	return wj_put_u32(p, a[3], n);
+}
+
+s64 wj_host_wasi_fd_read(struct wj_process *p, const u64 *a)
+{
+	return transfer_simple(p, __NR_read, __NR_readv, a);
+}
+
+s64 wj_host_wasi_fd_write(struct wj_process *p, const u64 *a)
+{
+	return transfer_simple(p, __NR_write, __NR_writev, a);
+}
+
+s64 wj_host_wasi_fd_pread(struct wj_process *p, const u64 *a)
+{
+	return transfer(p, __NR_preadv, a[0], a[1], a[2], a[3], a[4]);
+}
+
+s64 wj_host_wasi_fd_pread_split(struct wj_process *p, const u64 *a)
+{
+	return transfer(p, __NR_preadv, a[0], a[1], a[2], (u32)a[3] | a[4] << 32, a[5]);
+}
+
+s64 wj_host_wasi_fd_pwrite(struct wj_process *p, const u64 *a)
+{
+	return transfer(p, __NR_pwritev, a[0], a[1], a[2], a[3], a[4]);
+}
+
+s64 wj_host_wasi_fd_pwrite_split(struct wj_process *p, const u64 *a)
+{
+	return transfer(p, __NR_pwritev, a[0], a[1], a[2], (u32)a[3] | a[4] << 32, a[5]);
+}
+
+static s64 seek(struct wj_process *p, u32 fd, u64 offset, u32 whence, u32 ret_address)
+{
+	s64 at;
+
+	if (wj_bad_fd(p, fd))
+		return -EBADF;
+	at = wj_sys(p, __NR_lseek, (s32)fd, offset, whence, 0, 0, 0);
+	return at < 0 ? at : wj_put_u64(p, ret_address, at);
+}
+
+s64 wj_host_wasi_fd_seek(struct wj_process *p, const u64 *a)
+{
+	return seek(p, a[0], a[1], a[2], a[3]);
+}
+
+s64 wj_host_wasi_fd_seek_split(struct wj_process *p, const u64 *a)
+{
+	return seek(p, a[0], (u32)a[1] | a[2] << 32, a[3], a[4]);
+}
+
+/* struct stat of x86-64 and of the generic 64-bit ABI differ: statx is the same everywhere. */
+struct statx_timestamp_native {
+	s64 sec;
+	u32 nsec;
+	s32 reserved;
+};
+
+struct statx_native {
+	u32 mask, blksize;
+	u64 attributes;
+	u32 nlink, uid, gid;
+	u16 mode, spare0;
+	u64 ino, size, blocks, attributes_mask;
+	struct statx_timestamp_native atime, btime, ctime, mtime;
+	u32 rdev_major, rdev_minor, dev_major, dev_minor;
+	u64 spare[14];
+};
+static_assert(sizeof(struct statx_native) == 256, "struct statx of linux/stat.h");
+
+#define STATX_BASIC_STATS 0x7ff
+
+/* The kernel's new_encode_dev, which is what 32 bits of dev_t hold. */
+static u32 encode_device(u32 major, u32 minor)
+{
+	return (minor & 0xff) | major << 8 | (minor & ~0xffu) << 12;
+}
+
+static s64 stat_to(struct wj_process *p, s32 fd, u64 path, u32 flags, u32 to)
+{
+	u64 scratch = wj_scratch_alloc(p, sizeof(struct statx_native));
+	struct statx_native st;
+	u8 guest[WJ_EM_SIZEOF_stat] = { 0 };
+	s64 ret;
+
+	if (!scratch)
+		return -ENOMEM;
+	ret = wj_sys(p, __NR_statx, fd, path, flags, STATX_BASIC_STATS, scratch, 0);
+	if (ret < 0)
+		return ret;
+	if (wj_copy_from_user(&st, scratch, sizeof(st)))
+		return -EFAULT;
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_dev) = encode_device(st.dev_major, st.dev_minor);
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_mode) = st.mode;
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_nlink) = st.nlink;
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_uid) = st.uid;
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_gid) = st.gid;
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_rdev) = encode_device(st.rdev_major, st.rdev_minor);
+	WJ_FIELD(guest, u64, WJ_EM_OFF_stat_st_size) = st.size;
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_blksize) = st.blksize;
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_blocks) = st.blocks;
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_atim) = st.atime.sec;
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_atim + 4) = st.atime.nsec;
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_mtim) = st.mtime.sec;
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_mtim + 4) = st.mtime.nsec;
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_ctim) = st.ctime.sec;
+	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_ctim + 4) = st.ctime.nsec;
+	WJ_FIELD(guest, u64, WJ_EM_OFF_stat_st_ino) = st.ino;
+	return wj_put(p, to, guest, sizeof(guest));
+}
+
+s64 wj_host_syscall_stat64(struct wj_process *p, const u64 *a)
+{
+	return stat_to(p, AT_FDCWD, wj_user(p, a[0]), 0, a[1]);
+}
+
+s64 wj_host_syscall_lstat64(struct wj_process *p, const u64 *a)
+{
+	return stat_to(p, AT_FDCWD, wj_user(p, a[0]), AT_SYMLINK_NOFOLLOW, a[1]);
+}
+
+s64 wj_host_syscall_fstat64(struct wj_process *p, const u64 *a)
+{
+	u64 empty = wj_scratch_alloc(p, 1);
+
+	if (wj_bad_fd(p, a[0]) || (s32)a[0] < 0)
+		return -EBADF;
+	if (!empty || wj_zero_user(empty, 1))
+		return -ENOMEM;
+	return stat_to(p, a[0], empty, AT_EMPTY_PATH, a[1]);
+}
+
+s64 wj_host_syscall_fstatat64(struct wj_process *p, const u64 *a)
+{
+	if (wj_bad_fd(p, a[0]))
+		return -EBADF;
+	return stat_to(p, a[0], wj_user(p, a[1]), a[3], a[2]);
+}
+
+/* struct statfs of 64-bit Linux: eight-byte fields. */
+static s64 statfs_to(struct wj_process *p, int nr, u64 what, u32 to)
+{
+	u64 scratch = wj_scratch_alloc(p, 120);
+	u64 st[15];
+	u8 guest[WJ_EM_SIZEOF_statfs] = { 0 };
+	s64 ret;
+
+	if (!scratch)
+		return -ENOMEM;
+	ret = wj_sys(p, nr, what, scratch, 0, 0, 0, 0);
+	if (ret < 0)
+		return ret;
+	if (wj_copy_from_user(st, scratch, sizeof(st)))
+		return -EFAULT;
+	/* type bsize blocks bfree bavail files ffree fsid namelen frsize flags */
+	for (int i = 0; i < 7; i++)
+		WJ_FIELD(guest, u32, 4 * i) = st[i] > 0xffffffff ? 0xffffffff : st[i];
+	WJ_FIELD(guest, u64, WJ_EM_OFF_statfs_f_fsid) = st[7];
+	WJ_FIELD(guest, u32, WJ_EM_OFF_statfs_f_namelen) = st[8];
+	WJ_FIELD(guest, u32, WJ_EM_OFF_statfs_f_frsize) = st[9];
+	WJ_FIELD(guest, u32, WJ_EM_OFF_statfs_f_flags) = st[10];
+	return wj_put(p, to, guest, sizeof(guest));
+}
+
+s64 wj_host_syscall_statfs64(struct wj_process *p, const u64 *a)
+{
+	return statfs_to(p, __NR_statfs, wj_user(p, a[0]), a[2]);
+}
+
+s64 wj_host_syscall_fstatfs64(struct wj_process *p, const u64 *a)
+{
+	if (wj_bad_fd(p, a[0]))
+		return -EBADF;
+	return statfs_to(p, __NR_fstatfs, (s32)a[0], a[2]);
+}
+
+static s64 open_file(struct wj_process *p, s32 fd, u32 path, u32 flags, u32 varargs)
+{
+	u32 mode = 0;
+
+	if (wj_bad_fd(p, fd))
+		return -EBADF;
+	/* O_CREAT, or O_TMPFILE, have a mode. */
+	if ((flags & (WJ_EM_O_CREAT | 020000000)) && wj_get_u32(p, &mode, varargs))
+		return -EFAULT;
+	return wj_sys(p, __NR_openat, fd, wj_user(p, path), flags, mode, 0, 0);
+}
+
+s64 wj_host_syscall_open(struct wj_process *p, const u64 *a)
+{
+	return open_file(p, AT_FDCWD, a[0], a[1], a[2]);
+}
+
+s64 wj_host_syscall_openat(struct wj_process *p, const u64 *a)
+{
+	return open_file(p, a[0], a[1], a[2], a[3]);
+}
+
+s64 wj_host_syscall_faccessat(struct wj_process *p, const u64 *a)
+{
+	if (wj_bad_fd(p, a[0]))
+		return -EBADF;
+	if (a[3])
+		return wj_sys(p, __NR_faccessat2, (s32)a[0], wj_user(p, a[1]), a[2], a[3], 0, 0);
+	return wj_sys(p, __NR_faccessat, (s32)a[0], wj_user(p, a[1]), a[2], 0, 0, 0);
+}
+
+/* F_GETLK.. take a struct flock of 32 bytes in both ABIs, with the same fields (both 64-bit). */
+static_assert(WJ_EM_SIZEOF_flock == 32 && WJ_EM_OFF_flock_l_start == 8 && WJ_EM_OFF_flock_l_pid == 24,
+	      "struct flock is the 64-bit one");
+
+s64 wj_host_syscall_fcntl64(struct wj_process *p, const u64 *a)
+{
+	u32 arg = 0;
+	u64 native;
+	s64 ret;
+
+	if (wj_bad_fd(p, a[0]))
+		return -EBADF;
+	switch ((u32)a[1]) {
+	case WJ_EM_F_GETFD:
+	case WJ_EM_F_GETFL:
+		native = 0;
+		break;
+	case WJ_EM_F_GETLK:
+	case WJ_EM_F_SETLK:
+	case WJ_EM_F_SETLKW:
+	case WJ_EM_F_OFD_GETLK:
+	case WJ_EM_F_OFD_SETLK:
+	case WJ_EM_F_OFD_SETLKW:
+	case WJ_EM_F_GETOWN_EX:
+	case WJ_EM_F_SETOWN_EX:
+		if (wj_get_u32(p, &arg, a[2]))
+			return -EFAULT;
+		native = wj_user(p, arg);
+		break;
+	default:
+		if (wj_get_u32(p, &arg, a[2]))
+			return -EFAULT;
+		native = (s32)arg;
+	}
+	ret = wj_sys(p, __NR_fcntl, (s32)a[0], (u32)a[1], native, 0, 0, 0);
+	return ret;
+}
+
+/*
+ * ioctl: requests whose argument is an integer or a structure that is the same in both ABIs.
+ * Everything else is ENOTTY, as for a device that does not know the request.
+ */
+enum { TCGETS = 0x5401, TCSETS, TCSETSW, TCSETSF, TCSBRK = 0x5409, TCXONC, TCFLSH,
+       TIOCEXCL = 0x540c, TIOCNXCL, TIOCSCTTY, TIOCGPGRP, TIOCSPGRP, TIOCOUTQ, TIOCGWINSZ = 0x5413,
+       TIOCSWINSZ, FIONREAD = 0x541b, FIONBIO = 0x5421, TIOCNOTTY = 0x5422, TIOCGSID = 0x5429,
+       TIOCSPTLCK = 0x40045431, FIONCLEX = 0x5450, FIOCLEX, FIOASYNC, TIOCGPTN = 0x80045430,
+       SIOCGIFNAME = 0x8910, SIOCGIFINDEX = 0x8933, SIOCGIFFLAGS = 0x8913, SIOCGIFADDR = 0x8915,
+       SIOCGIFMTU = 0x8921, SIOCGIFHWADDR = 0x8927, SIOCATMARK = 0x8905 };
+
+s64 wj_host_syscall_ioctl(struct wj_process *p, const u64 *a)
+{
+	u32 arg;
+
+	if (wj_bad_fd(p, a[0]))
+		return -EBADF;
+	if (wj_get_u32(p, &arg, a[2]))
+		return -EFAULT;
+	switch ((u32)a[1]) {
+	case TCSBRK:
+	case TCXONC:
+	case TCFLSH:
+	case TIOCEXCL:
+	case TIOCNXCL:
+	case TIOCSCTTY:
+	case TIOCNOTTY:
+	case FIONCLEX:
+	case FIOCLEX:
+		return wj_sys(p, __NR_ioctl, (s32)a[0], (u32)a[1], (s32)arg, 0, 0, 0);
+	case TCGETS:	/* the kernel's termios is a prefix of the guest's */
+	case TCSETS:
+	case TCSETSW:
+	case TCSETSF:
+	case TIOCGPGRP:
+	case TIOCSPGRP:
+	case TIOCOUTQ:
+	case TIOCGWINSZ:
+	case TIOCSWINSZ:
+	case TIOCGSID:
+	case TIOCGPTN:
+	case TIOCSPTLCK:
+	case FIONREAD:
+	case FIONBIO:
+	case FIOASYNC:
+	case SIOCATMARK:
+		return wj_sys(p, __NR_ioctl, (s32)a[0], (u32)a[1], wj_user(p, arg), 0, 0, 0);
+	case SIOCGIFNAME:	/* struct ifreq: 16 bytes of name, then at most 16 that matter */
+	case SIOCGIFINDEX:
+	case SIOCGIFFLAGS:
+	case SIOCGIFADDR:
+	case SIOCGIFMTU:
+	case SIOCGIFHWADDR: {
+		u64 scratch = wj_scratch_alloc(p, 40);
+		u8 request[32];
+		s64 ret;
+
+		if (!scratch)
+			return -ENOMEM;
+		if (wj_get(p, request, arg, sizeof(request)) ||
+		    wj_copy_to_user(scratch, request, sizeof(request)))
+			return -EFAULT;
+		ret = wj_sys(p, __NR_ioctl, (s32)a[0], (u32)a[1], scratch, 0, 0, 0);
+		if (ret >= 0 && (wj_copy_from_user(request, scratch, sizeof(request)) ||
+				 wj_put(p, arg, request, sizeof(request))))
+			ret = -EFAULT;
+		return ret;
+	}
+	default:
+		return -ENOTTY;
+	}
+}
+
+s64 wj_host_syscall_utimensat(struct wj_process *p, const u64 *a)
+{
+	u64 scratch = 0;
+
+	if (wj_bad_fd(p, a[0]))
+		return -EBADF;
+	if (a[2]) {
+		struct wj_timespec64 ts[2];
+
+		scratch = wj_scratch_alloc(p, sizeof(ts));
+		if (!scratch)
+			return -ENOMEM;
+		if (wj_get_timespec(p, &ts[0], a[2]) ||
+		    wj_get_timespec(p, &ts[1], a[2] + WJ_EM_SIZEOF_timespec) ||
+		    wj_copy_to_user(scratch, ts, sizeof(ts)))
+			return -EFAULT;
+	}
+	return wj_sys(p, __NR_utimensat, (s32)a[0], wj_user_or_null(p, a[1]), scratch, (s32)a[3], 0, 0);
+}
+
+s64 wj_host_wasi_fd_fdstat_get(struct wj_process *p, const u64 *a)
+{
+	/* filetype u8 at 0, flags u16 at 2, rights u64 at 8 and 16 */
+	u8 stat[WJ_EM_SIZEOF_wasi_fdstat] = { 0 };
+	u64 scratch = wj_scratch_alloc(p, sizeof(struct statx_native)), empty = wj_scratch_alloc(p, 1);
+	struct statx_native st;
+	s64 flags, ret;
+
+	if (!scratch || !empty || wj_zero_user(empty, 1))
+		return -ENOMEM;
+	if (wj_bad_fd(p, a[0]) || (s32)a[0] < 0)
+		return -EBADF;
+	flags = wj_sys(p, __NR_fcntl, (s32)a[0], WJ_EM_F_GETFL, 0, 0, 0, 0);
+	if (flags < 0)
+		return flags;
+	ret = wj_sys(p, __NR_statx, (s32)a[0], empty, AT_EMPTY_PATH, STATX_BASIC_STATS, scratch, 0);
+	if (ret < 0)
+		return ret;
+	if (wj_copy_from_user(&st, scratch, sizeof(st)))
+		return -EFAULT;
+	switch (st.mode & 0170000) {
+	case 0060000:
+		stat[0] = 1;	/* block device */
+		break;
+	case 0020000:
+		stat[0] = 2;	/* character device */
+		break;
+	case 0040000:
+		stat[0] = 3;	/* directory */
+		break;
+	case 0100000:
+		stat[0] = 4;	/* regular file */
+		break;
+	case 0140000:
+		stat[0] = 6;	/* stream socket */
+		break;
+	}
+	WJ_FIELD(stat, u16, 2) = ((flags & WJ_EM_O_APPEND) ? 1 : 0) | ((flags & WJ_EM_O_NONBLOCK) ? 4 : 0);
+	WJ_FIELD(stat, u64, 8) = ~0ull;
+	WJ_FIELD(stat, u64, 16) = ~0ull;
+	return wj_put(p, a[1], stat, sizeof(stat));
+}

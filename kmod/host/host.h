@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of host/ share: guest memory, scratch, errno, the state of one process. */
+#ifndef WJ_HOST_H
+#define WJ_HOST_H
+
+#include "process.h"
+#include "abi_emscripten.h"
+
+#define WJ_NO_EXPORT 0xffffffffu
+
+struct wj_tz_state;
+struct wj_resolver;
+
+struct wj_host_state {
+	u64 base;		/* user address of linear memory */
+	u32 scratch_used;	/* a stack: signal handlers nest inside blocked host calls */
+	u32 temp_ret0;
+	/* Functions that the guest exports for its host, WJ_NO_EXPORT if it does not. */
+	struct {
+		u32 call_ctors, main, start, malloc, errno_location, stack_save, stack_restore,
+		    stack_alloc, set_threw, funcs_on_exit, memalign, stdio_exit, fflush;
+	} exports;
+	u32 errno_address;	/* guest address of errno, 0 until asked for */
+	struct wj_tz_state *tz;	/* time zones in use */
+	struct wj_resolver *resolver;
+	u32 hostent;		/* guest memory that gethostbyname answers in */
+	struct wj_zone_name {
+		u32 address;		/* in the guest, 0: slot unused */
+		char name[32];
+	} zone_names[16];
+};
+
+typedef s64 (*wj_handler)(struct wj_process *p, const u64 *args);
+
+#define IMPORT(module, name, signature, handler, origin) \
+	s64 wj_host_##handler(struct wj_process *p, const u64 *a);
+#include "imports.def"
+#undef IMPORT
+
+/*
+ * Guest addresses.  A guest address is 32 bits, sizes are at most 4 GiB: base + address + size
+ * never leaves the reservation, so system calls can be given such ranges unchecked.
+ */
+static inline u64 wj_user(const struct wj_process *p, u32 address)
+{
+	return p->host->base + address;
+}
+
+/* For optional pointers: the guest's NULL is ours. */
+static inline u64 wj_user_or_null(const struct wj_process *p, u32 address)
+{
+	return address ? wj_user(p, address) : 0;
+}
+
+static inline int wj_get(const struct wj_process *p, void *dst, u32 address, u32 size)
+{
+	return wj_copy_from_user(dst, wj_user(p, address), size);
+}
+
+static inline int wj_put(const struct wj_process *p, u32 address, const void *src, u32 size)
+{
+	return wj_copy_to_user(wj_user(p, address), src, size);
+}
+
+static inline int wj_get_u32(const struct wj_process *p, u32 *ret, u32 address)
+{
+	return wj_get(p, ret, address, sizeof(*ret));
+}
+
+static inline int wj_put_u32(const struct wj_process *p, u32 address, u32 value)
+{
+	return wj_put(p, address, &value, sizeof(value));
+}
+
+static inline int wj_put_u64(const struct wj_process *p, u32 address, u64 value)
+{
+	return wj_put(p, address, &value, sizeof(value));
+}
+
+/* Fields of structures that were copied here, at the offsets of abi_emscripten.h. */
+#define WJ_FIELD(buffer, type, offset) (*({ \
+	typedef type __attribute__((may_alias, aligned(1))) wj_field; \
+	(wj_field *)((u8 *)(buffer) + (offset)); }))
+
+/*
+ * Scratch in user memory for structures that the kernel reads or writes: a stack that unwinds
+ * at the end of the host call.  0: exhausted (-ENOMEM).
+ */
+u64 wj_scratch_alloc(struct wj_process *p, u32 size);
+
+/* Copy a NUL-terminated guest string of at most size - 1 characters: length or -errno. */
+s64 wj_get_string(struct wj_process *p, char *dst, size_t size, u32 address);
+
+/* errno: native <-> guest, both positive. */
+u32 wj_guest_errno(s64 native);
+/* *__errno_location() = guest's number for -native. */
+void wj_set_errno(struct wj_process *p, s64 native);
+
+/* Descriptors of the host's own are invisible to guests. */
+static inline bool wj_bad_fd(struct wj_process *p, u32 fd)
+{
+	return wj_platform_owns_fd(p, (int)fd);
+}
+
+/* Call an exported function; its result or 0.  A trap ends up in p->unwind. */
+u32 wj_call_export(struct wj_process *p, u32 function, const u32 *args, u32 n_args);
+
+/* Times: guest time_t is 32 bits (Emscripten 3.1.6). */
+struct wj_timespec64 {
+	s64 sec, nsec;
+};
+int wj_get_timespec(struct wj_process *p, struct wj_timespec64 *ts, u32 address);
+int wj_put_timespec(struct wj_process *p, u32 address, const struct wj_timespec64 *ts);
+/* A timespec in scratch: user address, 0 for a NULL one; -errno in *err. */
+u64 wj_timespec_user(struct wj_process *p, u32 address, int *err);
+/* Guest sigset (first 8 bytes count) in scratch, without the reserved signals. */
+u64 wj_sigset_user(struct wj_process *p, u32 address, int *err);
+
+/* iovecs translated into scratch: user address of the native array, 0 with *err on failure. */
+u64 wj_iovec_user(struct wj_process *p, u32 address, u32 count, int *err);
+
+/* Bits of the double nearest to value * 2^-shift; no floating point in the kernel. */
+u64 wj_double_bits(s64 value, int shift);
+
+#endif

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A guest process from binding to its end: imports, entry, exit, reports of traps; and the one
+ * function through which every host call goes.
+ */
+#include "host.h"
+#include "trace.h"
+#include "wj_resolv.h"
+#include "wj_tz.h"
+
+enum result_kind {
+	RESULT_NEGATIVE_ERRNO,	/* __syscall_*: -errno in the guest's numbers */
+	RESULT_POSITIVE_ERRNO,	/* WASI */
+	RESULT_PLAIN,
+};
+
+struct import_line {
+	const char *module, *name, *signature;
+	wj_handler handler;
+};
+
+static const struct import_line import_lines[] = {
+#define IMPORT(module, name, signature, handler, origin) \
+	{ #module, #name, signature, wj_host_##handler },
+#include "imports.def"
+#undef IMPORT
+};
+
+static const u8 guest_errno[] = {
+#define ERRNO(name, native, guest) [native] = guest,
+#include "abi_errno.def"
+#undef ERRNO
+};
+
+u32 wj_guest_errno(s64 native)
+{
+	if (native > 0 && native < (s64)ARRAY_SIZE(guest_errno) && guest_errno[native])
+		return guest_errno[native];
+	/* What Linux has and WASI has not, and the kernel's own restart codes. */
+	return native ? WJ_EM_EIO : 0;
+}
+
+static enum result_kind result_kind(const struct import_line *line)
+{
+	if (line->module[0] == 'w')
+		return RESULT_POSITIVE_ERRNO;
+	return line->name[0] == '_' && line->name[1] == '_' && line->name[2] == 's' &&
+	       line->name[3] == 'y' ? RESULT_NEGATIVE_ERRNO : RESULT_PLAIN;
+}
+
+u64 wj_scratch_alloc(struct wj_process *p, u32 size)
+{
+	u32 at = p->host->scratch_used;
+
+	size = (size + 15) & ~15u;
+	if (size > WJ_SCRATCH_SIZE - WJ_SCRATCH_FIXED - at)
+		return 0;
+	p->host->scratch_used = at + size;
+	return wj_scratch(p) + WJ_SCRATCH_FIXED + at;
+}
+
+s64 wj_get_string(struct wj_process *p, char *dst, size_t size, u32 address)
+{
+	size_t n;
+
+	for (n = 0; n < size; n++) {
+		if (wj_get(p, dst + n, address + n, 1))
+			return -EFAULT;
+		if (!dst[n])
+			return n;
+	}
+	return -ENAMETOOLONG;
+}
+
+static bool same_name(const char *name, const u8 *bytes, u32 size)
+{
+	return strlen(name) == size && !memcmp(name, bytes, size);
+}
+
+/* Is `type` what the signature ("i:ii") says? */
+static bool same_signature(const struct wj_func_type *type, const char *signature)
+{
+	static const char letters[] = { [WJ_I32] = 'i', [WJ_I64] = 'I', [WJ_F32] = 'f', [WJ_F64] = 'd',
+					[WJ_FUNCREF] = 'r', [WJ_EXTERNREF] = 'r' };
+	u32 i;
+
+	if (type->n_results > 1 ||
+	    (type->n_results ? letters[type->results[0]] : 'v') != signature[0])
+		return false;
+	for (i = 0; i < type->n_params; i++) {
+		if (letters[type->params[i]] != signature[2 + i])
+			return false;
+	}
+	return !signature[2 + i];
+}
+
+/* Every host call of a guest ends up here. */
+static int dispatch(struct wj_instance *inst, void *data, u64 *args)
+{
+	struct wj_process *p = wj_instance_user(inst);
+	const struct import_line *line = data;
+	u32 mark = p->host->scratch_used;
+	s64 ret;
+
+	if (unlikely(p->trace))
+		wj_trace_call(p, line->name, line->signature, args);
+	ret = line->handler(p, args);
+	p->host->scratch_used = mark;
+	if (unlikely(p->trace))
+		wj_trace_return(p, line->name, line->signature, ret);
+	if (unlikely(p->unwind))
+		return p->unwind;
+	if (ret < 0 && ret >= -4095 && result_kind(line) == RESULT_NEGATIVE_ERRNO)
+		ret = -(s64)wj_guest_errno(-ret);
+	else if (result_kind(line) == RESULT_POSITIVE_ERRNO)
+		ret = ret < 0 ? wj_guest_errno(-ret) : 0;
+	args[0] = line->signature[0] == 'i' ? (u32)ret : (u64)ret;
+	return 0;
+}
+
+/*
+ * invoke_*(index, ...): call through the table; a longjmp that unwinds to here sets the guest's
+ * "threw" flag, and the code after the call finds out whether the jump was for it.
+ */
+static int invoke(struct wj_instance *inst, void *data, u64 *args)
+{
+	struct wj_process *p = wj_instance_user(inst);
+	const struct wj_func_type *type = data;
+	u32 element = args[0], sp = wj_call_export(p, p->host->exports.stack_save, NULL, 0);
+	const u32 threw[] = { 1, 0 };
+	int trap;
+
+	for (u32 i = 0; i < type->n_params; i++)
+		args[i] = args[i + 1];
+	trap = wj_call_table(inst, element, type, args);
+	if (trap == WJ_TRAP_LONGJMP) {
+		p->unwind = 0;
+		wj_call_export(p, p->host->exports.stack_restore, &sp, 1);
+		wj_call_export(p, p->host->exports.set_threw, threw, 2);
+		args[0] = 0;
+		trap = p->unwind;
+	}
+	return trap;
+}
+
+static int bind_invoke(const struct wj_import_info *info, struct wj_extern *ext)
+{
+	struct wj_func_type *type;
+
+	if (!info->type->n_params || info->type->params[0] != WJ_I32)
+		return -EINVAL;
+	type = wj_alloc(sizeof(*type));	/* lives as long as the process */
+	if (!type)
+		return -ENOMEM;
+	*type = *info->type;
+	type->n_params--;
+	type->params++;
+	ext->host = invoke;
+	ext->data = type;
+	return 0;
+}
+
+static int bind(const struct wj_import_info *info, struct wj_extern *ext, struct wj_error *error)
+{
+	bool known = false;
+
+	for (u32 i = 0; i < ARRAY_SIZE(import_lines); i++) {
+		const struct import_line *line = &import_lines[i];
+
+		if (!same_name(line->name, info->name, info->name_size) ||
+		    !same_name(line->module, info->module, info->module_size))
+			continue;
+		known = true;
+		if (same_signature(info->type, line->signature)) {
+			ext->host = dispatch;
+			ext->data = (void *)line;
+			return 0;
+		}
+	}
+	if (info->name_size > 7 && !memcmp(info->name, "invoke_", 7) &&
+	    same_name("env", info->module, info->module_size))
+		return bind_invoke(info, ext);
+	if (known) {
+		error->message = "an import has a signature of another Emscripten version than 3.1.6";
+		return -EINVAL;
+	}
+	return -ENOENT;
+}
+
+static void log_import(const char *what, const struct wj_import_info *info)
+{
+	char module[64], name[256];
+	u32 n = min(info->module_size, (u32)sizeof(module) - 1);
+	u32 m = min(info->name_size, (u32)sizeof(name) - 1);
+
+	memcpy(module, info->module, n);
+	module[n] = 0;
+	memcpy(name, info->name, m);
+	name[m] = 0;
+	wj_log("pywasmjit: %s: %s.%s", what, module, name);
+}
+
+int wj_process_bind(struct wj_process *p, const struct wj_image *image, struct wj_extern *externs,
+		    struct wj_error *error)
+{
+	u32 count = wj_image_import_count(image);
+
+	(void)p;
+	for (u32 i = 0; i < count; i++) {
+		struct wj_import_info info;
+		int ret;
+
+		wj_image_import(image, i, &info);
+		externs[i].kind = info.kind;
+		if (info.kind != WJ_FUNC) {
+			log_import("an import is not a function, and nobody provides it", &info);
+			error->message = "an imported table, memory or global is not provided";
+			return -EINVAL;
+		}
+		ret = bind(&info, &externs[i], error);
+		if (ret == -ENOENT) {
+			log_import("unknown import (a trap if it is called)", &info);
+		} else if (ret) {
+			log_import("import of another ABI", &info);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+int wj_process_init(struct wj_process *p)
+{
+	p->host = wj_alloc(sizeof(*p->host));
+	if (!p->host)
+		return -ENOMEM;
+	p->host->tz = wj_alloc(sizeof(*p->host->tz));
+	p->host->resolver = wj_alloc(sizeof(*p->host->resolver));
+	if (p->host->tz && p->host->resolver)
+		return 0;
+	wj_process_deinit(p);
+	return -ENOMEM;
+}
+
+void wj_process_deinit(struct wj_process *p)
+{
+	if (p->host->tz)
+		wj_tz_state_deinit(p->host->tz);
+	wj_free(p->host->resolver);
+	wj_free(p->host->tz);
+	wj_free(p->host);
+	p->host = NULL;
+}
+
+static u32 find_export(struct wj_process *p, const char *name)
+{
+	enum wj_kind kind;
+	u32 index;
+
+	if (wj_instance_export(p->inst, name, &kind, &index) || kind != WJ_FUNC)
+		return WJ_NO_EXPORT;
+	return index;
+}
+
+static u32 find_export2(struct wj_process *p, const char *name, const char *other)
+{
+	u32 index = find_export(p, name);
+
+	return index == WJ_NO_EXPORT ? find_export(p, other) : index;
+}
+
+u32 wj_call_export(struct wj_process *p, u32 function, const u32 *args, u32 n_args)
+{
+	const struct wj_func_type *type;
+	u64 values[8] = { 0 };
+	int trap;
+
+	if (function == WJ_NO_EXPORT || p->unwind)
+		return 0;
+	type = wj_instance_func_type(p->inst, function);
+	if (type->n_params != n_args || type->n_results > 1) {
+		p->unwind = WJ_TRAP_BAD_HOST_ARGUMENT;
+		return 0;
+	}
+	for (u32 i = 0; i < n_args; i++)
+		values[i] = args[i];
+	trap = wj_call(p->inst, function, values);
+	if (trap)
+		p->unwind = trap;
+	return trap ? 0 : values[0];
+}
+
+void wj_set_errno(struct wj_process *p, s64 native)
+{
+	struct wj_host_state *h = p->host;
+
+	if (!h->errno_address)
+		h->errno_address = wj_call_export(p, h->exports.errno_location, NULL, 0);
+	if (h->errno_address)
+		wj_put_u32(p, h->errno_address, wj_guest_errno(native));
+}
+
+/* argv as main wants it, at the top of the guest's stack; 0 on failure. */
+static u32 put_argv(struct wj_process *p)
+{
+	u32 n = p->argv.count, size = (n + 1) * 4 + p->argv.size, block, string;
+	const char *from = p->argv.bytes;
+
+	size = (size + 15) & ~15u;
+	block = wj_call_export(p, p->host->exports.stack_alloc, &size, 1);
+	if (!block)
+		block = wj_call_export(p, p->host->exports.malloc, &size, 1);
+	if (!block)
+		return 0;
+	string = block + (n + 1) * 4;
+	if (wj_put(p, string, from, p->argv.size))
+		return 0;
+	for (u32 i = 0; i < n; i++) {
+		u32 length = strlen(from) + 1;
+
+		if (wj_put_u32(p, block + 4 * i, string))
+			return 0;
+		string += length;
+		from += length;
+	}
+	return wj_put_u32(p, block + 4 * n, 0) ? 0 : block;
+}
+
+/* What Emscripten's exit() does: atexit functions, then flush stdio.  Ends in WJ_TRAP_EXIT. */
+s64 wj_host_exit(struct wj_process *p, const u64 *a)
+{
+	struct wj_host_state *h = p->host;
+	const u32 all_streams = 0;
+
+	wj_call_export(p, h->exports.funcs_on_exit, NULL, 0);
+	if (h->exports.stdio_exit != WJ_NO_EXPORT)
+		wj_call_export(p, h->exports.stdio_exit, NULL, 0);
+	else
+		wj_call_export(p, h->exports.fflush, &all_streams, 1);
+	return wj_host_wasi_proc_exit(p, a);
+}
+
+s64 wj_host_wasi_proc_exit(struct wj_process *p, const u64 *a)
+{
+	if (!p->unwind) {
+		p->exit_status = a[0] & 0xff;
+		p->unwind = WJ_TRAP_EXIT;
+	}
+	return 0;
+}
+
+int wj_process_run(struct wj_process *p)
+{
+	struct wj_host_state *h = p->host;
+	u32 start, status = 0;
+	u64 exit_args[1];
+
+	h->base = wj_memory_base(p->inst);
+	h->exports.call_ctors = find_export(p, "__wasm_call_ctors");
+	h->exports.main = find_export2(p, "main", "__main_argc_argv");
+	h->exports.start = find_export(p, "_start");
+	h->exports.malloc = find_export(p, "malloc");
+	h->exports.errno_location = find_export(p, "__errno_location");
+	h->exports.stack_save = find_export(p, "stackSave");
+	h->exports.stack_restore = find_export(p, "stackRestore");
+	h->exports.stack_alloc = find_export(p, "stackAlloc");
+	h->exports.set_threw = find_export(p, "setThrew");
+	h->exports.memalign = find_export2(p, "emscripten_builtin_memalign", "memalign");
+	h->exports.funcs_on_exit = find_export(p, "__funcs_on_exit");
+	h->exports.stdio_exit = find_export(p, "__stdio_exit");
+	h->exports.fflush = find_export(p, "fflush");
+
+	if (!wj_instance_start_function(p->inst, &start))
+		wj_call_export(p, start, NULL, 0);
+	if (h->exports.main != WJ_NO_EXPORT) {
+		const struct wj_func_type *type = wj_instance_func_type(p->inst, h->exports.main);
+		u32 args[2] = { p->argv.count, 0 };
+
+		wj_call_export(p, h->exports.call_ctors, NULL, 0);
+		if (type->n_params == 2 && !p->unwind) {
+			args[1] = put_argv(p);
+			if (!args[1] && !p->unwind)
+				p->unwind = WJ_TRAP_OUT_OF_MEMORY;
+		}
+		status = wj_call_export(p, h->exports.main, args, type->n_params);
+	} else if (h->exports.start != WJ_NO_EXPORT) {
+		wj_call_export(p, h->exports.start, NULL, 0);
+	} else {
+		return -ENOEXEC;
+	}
+	if (!p->unwind) {
+		exit_args[0] = status;
+		wj_host_exit(p, exit_args);
+	}
+	return p->unwind;
+}
+
+int wj_trap_signal(int trap)
+{
+	switch (trap) {
+	case WJ_TRAP_UNREACHABLE:
+	case WJ_TRAP_UNKNOWN_IMPORT:
+		return 4;	/* SIGILL */
+	case WJ_TRAP_ABORT:
+		return 6;	/* SIGABRT */
+	case WJ_TRAP_UNALIGNED_ATOMIC:
+		return 7;	/* SIGBUS */
+	case WJ_TRAP_DIVIDE_BY_ZERO:
+	case WJ_TRAP_INTEGER_OVERFLOW:
+	case WJ_TRAP_INVALID_CONVERSION:
+		return 8;	/* SIGFPE */
+	case WJ_TRAP_OUT_OF_MEMORY:
+	case WJ_TRAP_INTERRUPTED:
+		return 9;	/* SIGKILL */
+	default:
+		return 11;	/* SIGSEGV */
+	}
+}
+
+void wj_process_report_trap(struct wj_process *p, int trap)
+{
+	struct wj_frame frames[32];
+	u32 n = wj_backtrace(p->inst, frames, ARRAY_SIZE(frames));
+	char name[128];
+
+	wj_log("pywasmjit: trap: %s", wj_trap_text(trap));
+	for (u32 i = 0; i < n; i++)
+		wj_log("  #%u %s + 0x%x (function %u)", i,
+		       wj_instance_func_name(p->inst, frames[i].function, name, sizeof(name)),
+		       frames[i].offset, frames[i].function);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A guest process: one instance, its arguments, its signal and time state.  host/ owns the
+ * structure; linux/ and user/ embed nothing in it but `platform`.
+ *
+ * Who calls whom: the launcher (user/) or the module (linux/) creates the process, binds the
+ * image's imports, creates the instance with `user` = the process, and calls wj_process_run.
+ * Host functions reach the world through wj_sys and the wj_platform_* functions below.
+ */
+#ifndef WJ_PROCESS_H
+#define WJ_PROCESS_H
+
+#include "../core/core.h"
+
+#define WJ_SIGNALS 64
+
+/* A guest's sigaction; `handler` is a table index. */
+struct wj_signal_action {
+	enum { WJ_SIGNAL_DEFAULT, WJ_SIGNAL_IGNORE, WJ_SIGNAL_HANDLER } kind;
+	u32 handler;
+	u32 flags;	/* native SA_* */
+	u64 mask;	/* native, bit 0 is signal 1 */
+};
+
+/* Strings of argv or envp in one block, each with its NUL. */
+struct wj_strings {
+	u32 count, size;
+	const char *bytes;
+};
+
+struct wj_process {
+	struct wj_instance *inst;
+	struct wj_store *store;
+	void *platform;			/* the platform's own */
+	struct wj_strings argv, envp;
+	bool trace;			/* print host calls on stderr, as strace would */
+	int exit_status;		/* valid once WJ_TRAP_EXIT unwound the guest */
+	int unwind;			/* trap that a signal handler raised: the host call in progress returns it */
+	struct wj_signal_action actions[WJ_SIGNALS + 1];
+	struct wj_host_state *host;	/* host/'s own: exports found, time zone, setjmp, ... */
+};
+
+/* host/process.c */
+int wj_process_init(struct wj_process *p);
+void wj_process_deinit(struct wj_process *p);
+/*
+ * Fill externs[0 .. import count) for the image.  Imports nobody provides stay unbound (they
+ * trap when called) and are reported through wj_log by name.  -EINVAL with error->message for
+ * a known name with a signature of another ABI version.
+ */
+int wj_process_bind(struct wj_process *p, const struct wj_image *image, struct wj_extern *externs,
+		    struct wj_error *error);
+/*
+ * p->inst is set: find the entry (Emscripten's main or _start), run constructors, main and
+ * exit handlers.  Returns WJ_TRAP_EXIT with p->exit_status, or the trap that ended the guest;
+ * -ENOEXEC if there is no entry point.
+ */
+int wj_process_run(struct wj_process *p);
+/* The signal that ends a native process where the guest got `trap`: SIGSEGV, SIGFPE, ... */
+int wj_trap_signal(int trap);
+/* Print "trap: text" and the guest backtrace with function names and code offsets on fd 2. */
+void wj_process_report_trap(struct wj_process *p, int trap);
+
+/*
+ * host/signal.c: run the guest's handler for `sig` now.  Called by the platform at a safe
+ * point (a poll, or around a blocking system call), with the signal mask in effect that a native
+ * handler would have.  siginfo: the 128 bytes of a native siginfo_t.  0, or a trap to unwind with.
+ */
+int wj_signal_deliver(struct wj_process *p, int sig, const void *siginfo);
+
+/*
+ * What the platform provides to host/ beyond platform.h.
+ */
+
+/* fork: pid in the parent, 0 in the child, -errno. */
+long wj_platform_fork(struct wj_process *p);
+/*
+ * execve of `path`, a user address like the pointer arrays argv and envp.  wasm files run in a
+ * new guest on the same host and engine.  Returns only on failure (-errno), or, in the kernel,
+ * with *trap set to unwind with.
+ */
+long wj_platform_execve(struct wj_process *p, u64 path, u64 argv, u64 envp, int *trap);
+/* Make `action` what the kernel does for `sig`; p->actions is host/'s business. */
+long wj_platform_sigaction(struct wj_process *p, int sig, const struct wj_signal_action *action);
+/* Signals that guests can neither block nor (where synchronous) handle: bit 0 is signal 1. */
+u64 wj_platform_reserved_signals(void);
+/* True for descriptors that belong to the host, not to the guest: EBADF for every guest call. */
+bool wj_platform_owns_fd(struct wj_process *p, int fd);
+
+#endif

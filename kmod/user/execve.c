@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * execve of a guest.  Native programs are the kernel's business.  A wasm file runs in a new
+ * launcher: this launcher's own file with this image where the file is the one we run (works after
+ * chroot, setuid and without any cache), else pywasmjit, which lowers it.
+ */
+#include <linux/fcntl.h>
+#include <linux/stat.h>
+#include <asm/stat.h>
+#include "user.h"
+
+#define MAX_ARGS 65536
+
+int file_identity(int fd, struct file_identity *ret)
+{
+	struct stat st;
+	long err = syscall2(__NR_fstat, fd, (long)&st);
+
+	if (err)
+		return err;
+	*ret = (struct file_identity){ st.st_dev, st.st_ino, st.st_size, st.st_mtime, st.st_mtime_nsec,
+				       st.st_mode };
+	return 0;
+}
+
+/* The wasm file at path: an open descriptor, or -ENOEXEC if it is none (or cannot be read). */
+static int open_wasm(const char *path, struct file_identity *identity)
+{
+	char magic[4] = { 0 };
+	int fd = syscall4(__NR_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+	bool wasm;
+
+	if (is_error(fd))
+		return -ENOEXEC;
+	wasm = !file_identity(fd, identity) && S_ISREG(identity->mode) &&
+	       syscall4(__NR_pread64, fd, (long)magic, sizeof(magic), 0) == sizeof(magic) &&
+	       !memcmp(magic, "\0asm", 4);
+	syscall2(__NR_close, fd, 0);
+	return wasm ? 0 : -ENOEXEC;
+}
+
+static char *put_number(char *to, u64 value)
+{
+	char digits[24];
+	int n = 0;
+
+	do {
+		digits[n++] = '0' + value % 10;
+		value /= 10;
+	} while (value);
+	while (n)
+		*to++ = digits[--n];
+	*to = 0;
+	return to;
+}
+
+static char *join(char *to, const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b);
+
+	memcpy(to, a, n);
+	memcpy(to + n, b, m + 1);
+	return to;
+}
+
+static long exec_wasm(const char *path, bool same, u64 user_argv, u64 envp)
+{
+	static char engine[32], image[32], memory[48], wasm[4200], command[4200], stats[4200];
+	const char **argv;
+	u64 n = 0, at = 0, first;
+	long ret;
+
+	do {
+		if (n > MAX_ARGS)
+			return -E2BIG;
+		if (user_argv && wj_copy_from_user(&first, user_argv + 8 * n, 8))
+			return -EFAULT;
+	} while (user_argv && first && ++n);
+	argv = wj_alloc((n + 20) * sizeof(*argv));
+	if (!argv)
+		return -ENOMEM;
+
+	put_number(memory + strlen(join(memory, "--max-memory=", "")), launch.max_memory);
+	join(engine, "--engine=", launch.engine);
+	argv[at++] = same ? "pywasmjit-launch" : launch.pywasmjit;
+	if (!same) {
+		argv[at++] = "exec";
+		argv[at++] = "--host=user";
+	}
+	argv[at++] = engine;
+	argv[at++] = memory;
+	if (launch.trace)
+		argv[at++] = "--trace";
+	if (launch.stats)
+		argv[at++] = join(stats, "--stats=", launch.stats);
+	if (same) {
+		put_number(image + strlen(join(image, "--image-fd=", "")), launch.image_fd);
+		argv[at++] = image;
+		argv[at++] = join(wasm, "--wasm=", path);
+		if (launch.pywasmjit)
+			argv[at++] = join(command, "--pywasmjit=", launch.pywasmjit);
+		argv[at++] = "--";
+	} else {
+		argv[at++] = "--argv0";
+		argv[at++] = path;
+		if (n && wj_copy_from_user(&argv[at - 1], user_argv, 8))
+			goto fault;
+		argv[at++] = "--";
+		argv[at++] = path;
+	}
+	if (n > !same && wj_copy_from_user(argv + at, user_argv + 8 * !same, 8 * (n - !same)))
+		goto fault;
+	if (same) {
+		/* The image must outlive the exec, and nothing else of ours may. */
+		syscall3(__NR_fcntl, launch.image_fd, F_SETFD, 0);
+		ret = syscall6(__NR_execveat, launch.launcher_fd, (long)"", (long)argv, envp,
+			       AT_EMPTY_PATH, 0);
+		syscall3(__NR_fcntl, launch.image_fd, F_SETFD, FD_CLOEXEC);
+	} else {
+		ret = syscall3(__NR_execve, (long)launch.pywasmjit, (long)argv, envp);
+	}
+	wj_free(argv);
+	return ret;
+fault:
+	wj_free(argv);
+	return -EFAULT;
+}
+
+long wj_platform_execve(struct wj_process *p, u64 path, u64 argv, u64 envp, int *trap)
+{
+	static char name[4096];
+	struct file_identity identity = { 0 };
+	bool same;
+	size_t n = 0;
+
+	*trap = 0;
+	do {
+		if (n == sizeof(name))
+			return -ENAMETOOLONG;
+		if (wj_copy_from_user(&name[n], path + n, 1))
+			return -EFAULT;
+	} while (name[n++]);
+	if (!open_wasm(name, &identity)) {
+		same = launch.wasm && identity.ino == launch.wasm_identity.ino &&
+		       identity.dev == launch.wasm_identity.dev &&
+		       identity.size == launch.wasm_identity.size &&
+		       identity.mtime == launch.wasm_identity.mtime &&
+		       identity.mtime_ns == launch.wasm_identity.mtime_ns;
+		/* The file we run was readable to whoever started it: it may be started again. */
+		if (!same && syscall3(__NR_access, (long)name, 1, 0))
+			return -EACCES;
+		if (!same && !launch.pywasmjit)
+			return -ENOEXEC;
+		return exec_wasm(name, same, argv, envp);
+	}
+	return wj_sys(p, __NR_execve, path, argv, envp, 0, 0, 0);
+}
+
+bool wj_platform_owns_fd(struct wj_process *p, int fd)
+{
+	(void)p;
+	return fd >= 0 && (fd == launch.launcher_fd || fd == launch.image_fd);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of the user-space platform share.  One launcher runs one guest. */
+#ifndef WJ_USER_H
+#define WJ_USER_H
+
+#include "../host/process.h"
+#include "syscall.h"
+#include <linux/signal.h>
+#include <asm/sigcontext.h>
+#include <asm/ucontext.h>
+
+/* What stat says of a file, to know it again. */
+struct file_identity {
+	u64 dev, ino, size, mtime, mtime_ns;
+	u32 mode;
+};
+
+/* How this launcher was started, for the guests it execs. */
+struct launch {
+	const char *host;		/* "user" or "kernel" */
+	const char *engine;		/* "jit" or "interp" */
+	const char *wasm;		/* path of the wasm file, or NULL */
+	const char *pywasmjit;		/* command that lowers other wasm files, or NULL */
+	const char *stats;		/* file that counters are appended to, or NULL */
+	bool trace;
+	u64 max_memory;			/* bytes of linear memory */
+	int launcher_fd, image_fd;	/* ours, not the guest's */
+	struct file_identity wasm_identity;
+};
+extern struct launch launch;
+
+/* What rt_sigaction takes; the C library's struct sigaction is another. */
+struct kernel_sigaction {
+	void *handler;
+	unsigned long flags;
+	void *restorer;
+	u64 mask;
+};
+void wj_sigreturn(void);	/* start.S: the restorer */
+
+/* signal.c */
+void signals_init(struct wj_process *p);
+void signal_defer(int sig, const siginfo_t *info, struct ucontext *context);
+extern struct wj_process *signal_process;
+
+/* fault.c: SIGSEGV and SIGBUS of guest code and of user_copy end in fixups. */
+int faults_init(void);
+bool exec_fixup(u64 pc, u64 *landing);
+
+/* memory.c */
+void memory_limit(u64 bytes);
+
+/* execve.c; 0 or -errno */
+int file_identity(int fd, struct file_identity *ret);
+
+#endif

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From allocated blocks to a body: placement, branches, polls and the block table.
+
+Nodes are the function's blocks and, behind them, edges that need code but whose predecessor
+has other successors and whose successor has other predecessors.
+"""
+
+from __future__ import annotations
+
+from pywasmjit import _isa
+from pywasmjit.lower import emit
+from pywasmjit.lower.edges import resolve_edges
+from pywasmjit.lower.emit import FORMAT, ULEB
+from pywasmjit.lower.regalloc import Allocation
+from pywasmjit.lower.slots import Slots, assign_slots
+
+_POLL = bytes((_isa.POLL,))
+
+
+def assemble(al: Allocation) -> bytes:
+    """The body of an allocated function."""
+    fn, an = al.fn, al.an
+    edge_code, memory_edges = resolve_edges(al)
+    slots = assign_slots(al, memory_edges)
+
+    text = [b"".join(code) for code in al.code]
+    terms = list(al.terms)
+    targets = [list(block.succs) for block in fn.blocks]
+    edge_of: dict[int, tuple[int, int]] = {}
+    for (p, b), parts in edge_code.items():
+        data = b"".join(parts)
+        if not data:
+            continue
+        if len(targets[p]) == 1:
+            text[p] += data
+            continue
+        node = len(text)
+        text.append(data)
+        terms.append((_isa.BR, 0, 0, b""))
+        targets[p] = [node if t == b else t for t in targets[p]]
+        targets.append([b])
+        edge_of[node] = (p, b)
+
+    _skip_empty(text, terms, targets)
+    sequence = _place(al, terms, targets, edge_of)
+    return _emit(al, slots, text, terms, targets, edge_of, sequence)
+
+
+def _skip_empty(text: list[bytes], terms: list[tuple[int, int, int, bytes]], targets: list[list[int]]) -> None:
+    """Redirect branches past nodes that only branch on."""
+    final = list(range(len(text)))
+    for node in range(len(text)):
+        seen = {node}
+        t = node
+        while not text[t] and terms[t][0] == _isa.BR:
+            t = targets[t][0]
+            if t in seen:
+                break
+            seen.add(t)
+        final[node] = t
+    for node, succs in enumerate(targets):
+        if succs:
+            targets[node] = succs = [final[t] for t in succs]
+            if len(succs) == 2 and succs[0] == succs[1] and FORMAT[terms[node][0]] != emit.JT:
+                targets[node] = succs[:1]
+                terms[node] = (_isa.BR, 0, 0, b"")
+
+
+def _place(
+    al: Allocation,
+    terms: list[tuple[int, int, int, bytes]],
+    targets: list[list[int]],
+    edge_of: dict[int, tuple[int, int]],
+) -> list[int]:
+    """The nodes that are reached, in code order."""
+    an = al.an
+    reached = {0}
+    work = [0]
+    while work:
+        for t in targets[work.pop()]:
+            if t not in reached:
+                reached.add(t)
+                work.append(t)
+    blocks = [b for b in an.order if b in reached]
+    following = dict(zip(blocks, blocks[1:], strict=False))
+    sequence: list[int] = []
+    late: list[int] = []
+    hot_end = False
+    for b in blocks:
+        if an.cold[b] and not hot_end:
+            hot_end = True
+            sequence += late
+            late = []
+        sequence.append(b)
+        edges = [t for t in targets[b] if t in edge_of]
+        if not edges:
+            continue
+        if len(targets[b]) == 2 and FORMAT[terms[b][0]] != emit.JT:
+            freq = an.edge_freq[b]
+            taken, other = targets[b]
+            if len(edges) == 2:
+                inline = taken if freq[0] > freq[1] else other
+            elif taken in edge_of:
+                inline = taken if other != following.get(b) or freq[0] > freq[1] else -1
+            else:
+                inline = other if taken != following.get(b) or freq[1] >= freq[0] else -1
+            if inline >= 0:
+                sequence.append(inline)
+            late += [t for t in edges if t != inline]
+        else:
+            sequence += dict.fromkeys(edges)
+    return sequence + late
+
+
+def _emit(
+    al: Allocation,
+    slots: Slots,
+    text: list[bytes],
+    terms: list[tuple[int, int, int, bytes]],
+    targets: list[list[int]],
+    edge_of: dict[int, tuple[int, int]],
+    sequence: list[int],
+) -> bytes:
+    place = {node: i for i, node in enumerate(sequence)}
+    # What each node falls into, what it branches to.
+    branched: set[int] = set()
+    polled: set[int] = set()
+    last = len(sequence) - 1
+    plans: list[tuple[int, ...]] = []  # targets of the branches to be emitted
+    for i, node in enumerate(sequence):
+        succs = targets[node]
+        following = sequence[i + 1] if i < last else -1
+        plan: tuple[int, ...]
+        if not succs:
+            plan = ()
+        elif FORMAT[terms[node][0]] == emit.JT:
+            plan = tuple(succs)
+        elif len(succs) == 1:
+            plan = () if succs[0] == following else (succs[0],)
+        else:
+            taken, other = succs
+            if other == following:
+                plan = (taken,)
+            elif taken == following:
+                op, a, cc, rest = terms[node]
+                terms[node] = (op, a, cc ^ 1, rest)
+                plan = (other,)
+            else:
+                plan = (taken, other)
+        plans.append(plan)
+        for t in plan:
+            branched.add(t)
+            if place[t] <= i:
+                polled.add(t)
+
+    number: dict[int, int] = {}
+    for node in sequence:
+        if node in branched:
+            number[node] = len(number)
+    code: list[bytes] = []
+    table: list[bytes] = []
+    offset = previous = 0
+    for i, node in enumerate(sequence):
+        data = text[node]
+        if node in polled:
+            data = _POLL + data
+        op, a, cc, rest = terms[node]
+        plan = plans[i]
+        form = FORMAT[op]
+        if form == emit.JRI:
+            data += bytes((op, a | cc << 4)) + rest + ULEB[number[plan[0]]]
+        elif form == emit.JRR:
+            data += bytes((op, a, cc)) + ULEB[number[plan[0]]]
+        elif form == emit.JT:
+            data += bytes((op, a)) + ULEB[len(plan) - 1]
+            data += b"".join([ULEB[number[t]] for t in plan])
+        elif form == emit.J:
+            if plan:
+                data += bytes((op,)) + ULEB[number[plan[0]]]
+        else:
+            data += bytes((op,)) + rest
+        if len(plan) == 2 and (form == emit.JRI or form == emit.JRR):
+            data += bytes((_isa.BR,)) + ULEB[number[plan[1]]]
+        if node in branched:
+            table.append(_entry(al, slots, node, edge_of, offset - previous))
+            previous = offset
+        code.append(data)
+        offset += len(data)
+    return emit.body(
+        not al.an.has_calls,
+        al.used_callee >> 8,
+        tuple(slots.counts),
+        al.outs,
+        table,
+        b"".join(code),
+    )
+
+
+def _entry(
+    al: Allocation, slots: Slots, node: int, edge_of: dict[int, tuple[int, int]], delta: int
+) -> bytes:
+    """The line of the block table for a node."""
+    an, fn = al.an, al.fn
+    number, types = an.number, fn.type
+    edge = edge_of.get(node)
+    extra: list[int]  # values in slots that are not in the live set
+    if edge is None:
+        registers = al.entry[node]
+        clean = al.entry_clean[node]
+        live = an.live_in[node]
+        extra = [v for v in fn.blocks[node].phis if v in al.memory_phis]
+    else:
+        p, b = edge
+        state = al.exit[p]
+        assert state is not None
+        clean = al.exit_clean[p]
+        live = an.live_in[b]
+        j = fn.blocks[b].preds.index(p)
+        read = {fn.uses[v][j] for v in fn.blocks[b].phis if v in al.entry[b] or v in al.memory_phis}
+        registers = {
+            v: r
+            for v, r in state.items()
+            if v in read or (number[v] >= 0 and live >> number[v] & 1)
+        }
+        extra = [v for v in read if v in slots.slot and (v not in state or v in slots.at_def)]
+    ints = i64s = refs = floats = doubles = 0
+    for v, r in registers.items():
+        kind = types[v]
+        bit = 1 << (r & 15)
+        if r < 16:
+            ints |= bit
+            if kind == 1:
+                i64s |= bit
+            elif kind == 4:
+                refs |= bit
+        else:
+            floats |= bit
+            if kind == 3:
+                doubles |= bit
+    bitmap = 0
+    found = live & slots.bits
+    while found:
+        low = found & -found
+        found ^= low
+        v = an.globals[low.bit_length() - 1]
+        r = registers.get(v, -1)
+        if r < 0 or clean >> r & 1 or v in slots.at_def:
+            bitmap |= 1 << slots.slot[v]
+    for v in extra:
+        bitmap |= 1 << slots.slot[v]
+    return emit.block_entry(delta, ints, i64s, refs, floats, doubles, bitmap)

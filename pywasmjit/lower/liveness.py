@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What register allocation knows about a function before it starts.
+
+Blocks get an order in which they are allocated (and by and large laid out): reverse post-order,
+cold blocks last.  Instructions get positions along that order: a block's phis stand at start[b],
+its instructions at start[b] + 1 ... end[b]; what phis of successors read is read at end[b].
+
+Live sets are ints used as bitsets over "global" values only, those that are used outside of
+the block that defines them.  Next-use positions are exact along the order, which is what
+eviction wants: the next use in a colder or later place counts as farther away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pywasmjit._isa import FARGS, IARGS
+from pywasmjit.lower import emit, ir
+
+# The position of a use that does not exist.
+NEVER = 1 << 29
+# How often a loop is assumed to run.
+LOOP_WEIGHT = 8.0
+
+INT_CLASS = (True, True, False, False, True, False)  # by type
+
+
+@dataclass(slots=True)
+class Analysis:
+    """Facts per block (b), per value (v) or per loop (h, the index of its header block)."""
+
+    order: list[int] = field(default_factory=list)
+    start: list[int] = field(default_factory=list)
+    end: list[int] = field(default_factory=list)
+    freq: list[float] = field(default_factory=list)
+    # Frequency of the edge to successor i of b.
+    edge_freq: list[list[float]] = field(default_factory=list)
+    cold: list[bool] = field(default_factory=list)
+    # The innermost loop around b, -1: none; the loop around loop h.
+    loop: list[int] = field(default_factory=list)
+    parent: dict[int, int] = field(default_factory=dict)
+    # Last block of loop h; last position in its blocks that are not cold.
+    loop_last: dict[int, int] = field(default_factory=dict)
+    loop_end: dict[int, int] = field(default_factory=dict)
+    # Frequency of calls in loop h; whether it has instructions that fix r0 and r1.
+    loop_calls: dict[int, float] = field(default_factory=dict)
+    loop_fixed: dict[int, bool] = field(default_factory=dict)
+    # Summed frequency of uses in loop h of each value that is defined outside.
+    loop_uses: dict[int, dict[int, float]] = field(default_factory=dict)
+    # Highest number of integer and of float values that live at the same time in loop h.
+    loop_pressure: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def_block: list[int] = field(default_factory=list)
+    number: list[int] = field(default_factory=list)  # of v in the live sets, -1: local
+    globals: list[int] = field(default_factory=list)  # the inverse
+    live_in: list[int] = field(default_factory=list)
+    live_out: list[int] = field(default_factory=list)
+    # Values that phis of b's successors read on edges from b.
+    phi_out: list[list[int]] = field(default_factory=list)
+
+    # Position of the next use from where allocation is; starts at the first use.
+    next_use: list[int] = field(default_factory=list)
+    # Per operand, in reverse order of allocation: next use after it, times two, plus one if
+    # the value is dead after it.
+    after: list[int] = field(default_factory=list)
+    # Last position, outside of cold blocks, up to which v is live.
+    last_use: list[int] = field(default_factory=list)
+    # Register that the use at hint_pos wants v in, -1: none; a phi that reads v, -1: none.
+    hint: list[int] = field(default_factory=list)
+    hint_pos: list[int] = field(default_factory=list)
+    web: list[int] = field(default_factory=list)
+    # Positions of calls outside of cold blocks, and of instructions that fix r0, r1.
+    calls: list[int] = field(default_factory=list)
+    fixed: list[int] = field(default_factory=list)
+    has_calls: bool = False
+
+
+def argument_registers(types: list[int]) -> list[int]:
+    """Where values of these types go as arguments: a register, or ~i for stack slot i."""
+    ints = floats = stack = 0
+    where = []
+    for kind in types:
+        if INT_CLASS[kind]:
+            if ints < len(IARGS):
+                where.append(IARGS[ints])
+                ints += 1
+                continue
+        elif floats < len(FARGS):
+            where.append(16 + FARGS[floats])
+            floats += 1
+            continue
+        where.append(~stack)
+        stack += 1
+    return where
+
+
+def analyse(fn: ir.Function) -> Analysis:
+    """All of the above for one function."""
+    an = Analysis()
+    _order(fn, an)
+    _frequencies(fn, an)
+    _live_sets(fn, an)
+    _uses(fn, an)
+    return an
+
+
+def _order(fn: ir.Function, an: Analysis) -> None:
+    blocks = fn.blocks
+    cold = an.cold = [False] * len(blocks)
+    last: dict[int, int] = {}
+    for block in blocks:
+        b = block.index
+        if b and (block.cold or all(cold[p] for p in block.preds if p < b)):
+            cold[b] = True
+        for s in block.succs:
+            if s <= b:
+                last[s] = b
+    an.order = [b for b in range(len(blocks)) if not cold[b]]
+    an.order += [b for b in range(len(blocks)) if cold[b]]
+
+    stack: list[int] = []
+    loop = an.loop = [-1] * len(blocks)
+    if last:
+        for b in range(len(blocks)):
+            while stack and last[stack[-1]] < b:
+                stack.pop()
+            if b in last:
+                an.parent[b] = stack[-1] if stack else -1
+                if stack and last[stack[-1]] < last[b]:
+                    last[b] = last[stack[-1]]
+                stack.append(b)
+            if stack:
+                loop[b] = stack[-1]
+    an.loop_last = last
+
+    an.start = [0] * len(blocks)
+    an.end = [0] * len(blocks)
+    position = 0
+    for b in an.order:
+        an.start[b] = position
+        position += len(blocks[b].insts)
+        an.end[b] = position
+        position += 1
+    for h, tail in last.items():
+        an.loop_end[h] = max(an.end[b] for b in range(h, tail + 1) if cold[b] == cold[h])
+
+
+def _frequencies(fn: ir.Function, an: Analysis) -> None:
+    blocks = fn.blocks
+    freq = an.freq = [0.0] * len(blocks)
+    freq[0] = 1.0
+    loop, cold, last = an.loop, an.cold, an.loop_last
+    for block in blocks:
+        b = block.index
+        if b in last:
+            freq[b] *= LOOP_WEIGHT
+        f = freq[b]
+        succs = block.succs
+        if len(succs) == 1:
+            s = succs[0]
+            an.edge_freq.append([f])
+            if s > b:
+                freq[s] += f
+            continue
+        if len(succs) == 2:
+            s, t = succs
+            share = 0.5
+            if cold[s] != cold[t]:
+                share = 0.01 if cold[s] else 0.99
+            elif (h := loop[b]) >= 0:
+                out_s, out_t = s > last[h], t > last[h]
+                if out_s != out_t:
+                    share = 1 / LOOP_WEIGHT if out_s else 1 - 1 / LOOP_WEIGHT
+                elif (s == h) != (t == h):
+                    share = 0.6 if s == h else 0.4
+            edges = [f * share, f * (1 - share)]
+        else:
+            edges = [f / len(succs)] * len(succs) if succs else []
+        an.edge_freq.append(edges)
+        for s, e in zip(succs, edges, strict=True):
+            if s > b:
+                freq[s] += e
+
+
+def _live_sets(fn: ir.Function, an: Analysis) -> None:
+    blocks, uses = fn.blocks, fn.uses
+    count = len(blocks)
+    home = an.def_block = [-1] * len(fn.op)
+    number = an.number = [-1] * len(fn.op)
+    found = an.globals
+    generated: list[set[int]] = []
+    phi_out = an.phi_out = [[] for _ in blocks]
+    web = an.web = [-1] * len(fn.op)
+    for block in blocks:
+        b = block.index
+        gen: set[int] = set()
+        for v in block.phis:
+            home[v] = b
+        for v in block.insts:
+            for u in uses[v]:
+                if home[u] != b:
+                    g = number[u]
+                    if g < 0:
+                        g = number[u] = len(found)
+                        found.append(u)
+                    gen.add(g)
+            home[v] = b
+        generated.append(gen)
+    phi_live = [0] * count
+    for block in blocks:
+        for v in block.phis:
+            for p, u in zip(block.preds, uses[v], strict=True):
+                if web[u] < 0 or p >= block.index:
+                    web[u] = v
+                phi_out[p].append(u)
+                if home[u] != p:
+                    g = number[u]
+                    if g < 0:
+                        g = number[u] = len(found)
+                        found.append(u)
+                    generated[p].add(g)
+    killed = [0] * count
+    bit = 1
+    for v in found:
+        killed[home[v]] |= bit
+        bit <<= 1
+    for b, out in enumerate(phi_out):
+        for u in out:
+            g = number[u]
+            if g >= 0:
+                phi_live[b] |= 1 << g
+
+    live_in = an.live_in = [0] * count
+    live_out = an.live_out = [0] * count
+    gen_bits = []
+    for gen in generated:
+        bits = 0
+        for g in gen:
+            bits |= 1 << g
+        gen_bits.append(bits)
+    # Loops are reducible, so one pass per nesting level, and one to see that nothing changes.
+    headers = list(an.loop_last)
+    while True:
+        before = [live_in[h] for h in headers]
+        for b in range(count - 1, -1, -1):
+            live = phi_live[b]
+            for s in blocks[b].succs:
+                live |= live_in[s]
+            live_out[b] = live
+            live_in[b] = live & ~killed[b] | gen_bits[b]
+        if before == [live_in[h] for h in headers]:
+            break
+
+
+def _uses(fn: ir.Function, an: Analysis) -> None:
+    """One walk backward: next and last uses, hints, pressure and weights of loops."""
+    blocks, op, all_uses, types = fn.blocks, fn.op, fn.uses, fn.type
+    count = len(op)
+    next_use = an.next_use = [NEVER] * count
+    last_use = an.last_use = [0] * count
+    hint = an.hint = [-1] * count
+    hint_pos = an.hint_pos = [0] * count
+    after = an.after
+    number, home, web = an.number, an.def_block, an.web
+    FORMAT = emit.FORMAT
+    size = (len(an.globals) + 8) // 8
+    int_bits = 0
+    if an.loop_last:
+        for g, v in enumerate(an.globals):
+            if INT_CLASS[types[v]]:
+                int_bits |= 1 << g
+        for h in an.loop_last:
+            an.loop_uses[h] = {}
+            an.loop_calls[h] = 0.0
+            an.loop_fixed[h] = False
+            an.loop_pressure[h] = (0, 0)
+
+    for b in reversed(an.order):
+        end = position = an.end[b]
+        live = an.live_out[b].to_bytes(size, "little")
+        hot = not an.cold[b]
+        h = an.loop[b]
+        weight = an.freq[b]
+        ints = floats = most_ints = most_floats = 0
+        if h >= 0:
+            ints = (an.live_out[b] & int_bits).bit_count()
+            floats = an.live_out[b].bit_count() - ints
+        for u in an.phi_out[b]:
+            if next_use[u] != end:
+                next_use[u] = end
+                if h >= 0 and number[u] < 0:
+                    if INT_CLASS[types[u]]:
+                        ints += 1
+                    else:
+                        floats += 1
+            if hot and not last_use[u]:
+                last_use[u] = end
+        most_ints, most_floats = ints, floats
+        for v in reversed(blocks[b].insts):
+            if h >= 0 and next_use[v] != NEVER:
+                if INT_CLASS[types[v]]:
+                    ints -= 1
+                else:
+                    floats -= 1
+            uses = all_uses[v]
+            for u in reversed(uses):
+                n = next_use[u]
+                if n <= end:
+                    after.append(n + n)
+                else:
+                    g = number[u]
+                    if g < 0 or not live[g >> 3] >> (g & 7) & 1:
+                        after.append(n + n + 1)
+                        if h >= 0:
+                            if INT_CLASS[types[u]]:
+                                ints += 1
+                            else:
+                                floats += 1
+                    else:
+                        after.append(n + n)
+                    if hot and not last_use[u]:
+                        last_use[u] = position
+                next_use[u] = position
+                if h >= 0 and number[u] >= 0:
+                    outer = h
+                    d = home[u]
+                    while outer >= 0 and not outer <= d <= an.loop_last[outer]:
+                        table = an.loop_uses[outer]
+                        table[u] = table.get(u, 0.0) + weight
+                        if hot and last_use[u] < an.loop_end[outer]:
+                            last_use[u] = an.loop_end[outer]
+                        outer = an.parent[outer]
+            if h >= 0:
+                if ints > most_ints:
+                    most_ints = ints
+                if floats > most_floats:
+                    most_floats = floats
+            form = FORMAT[op[v]]
+            if form == emit.RRR or form == emit.RRI:
+                # What the result wants, the first operand wants if it dies here.
+                if after[-1] & 1:
+                    u = uses[0]
+                    if hint[v] >= 0:
+                        hint[u] = hint[v]
+                        hint_pos[u] = hint_pos[v]
+                    if web[u] < 0:
+                        web[u] = web[v]
+            elif emit.CALL <= form <= emit.RT:
+                an.has_calls = True
+                if hot:
+                    an.calls.append(position)
+                    if h >= 0:
+                        an.loop_calls[h] += weight
+                args = uses
+                if form == emit.CALLI:
+                    hint[uses[0]] = 7
+                    hint_pos[uses[0]] = position
+                    args = uses[1:]
+                if args:
+                    for u, r in zip(args, argument_registers([types[u] for u in args]), strict=True):
+                        if r >= 0:
+                            hint[u] = r
+                            hint_pos[u] = position
+            elif form == emit.DIV or form == emit.ACAS:
+                hint[uses[0]] = 0
+                hint_pos[uses[0]] = position
+                an.fixed.append(position)
+                if h >= 0:
+                    an.loop_fixed[h] = True
+            elif form == emit.ARMW:
+                an.fixed.append(position)
+                if h >= 0:
+                    an.loop_fixed[h] = True
+            elif op[v] == 3 and uses:
+                hint[uses[0]] = 0 if INT_CLASS[types[uses[0]]] else 16
+                hint_pos[uses[0]] = position
+            position -= 1
+        if h >= 0:
+            x, y = an.loop_pressure[h]
+            an.loop_pressure[h] = (max(x, most_ints), max(y, most_floats))
+    an.calls.reverse()
+    an.fixed.reverse()
+    for h in sorted(an.loop_last, reverse=True):
+        outer = an.parent[h]
+        if outer >= 0:
+            an.loop_calls[outer] += an.loop_calls[h]
+            an.loop_fixed[outer] |= an.loop_fixed[h]
+            x, y = an.loop_pressure[outer]
+            z, w = an.loop_pressure[h]
+            an.loop_pressure[outer] = (max(x, z), max(y, w))

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Passes over the SSA form of one function; optimise() runs them in order."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pywasmjit.lower.ir import Function
+from pywasmjit.lower.passes.clean import clean, merge_blocks
+from pywasmjit.lower.passes.constants import place_constants
+from pywasmjit.lower.passes.layout import lay_out
+
+__all__ = ["PIPELINE", "optimise"]
+
+PIPELINE: Final = (clean, merge_blocks, lay_out, place_constants)
+
+
+def optimise(fn: Function) -> None:
+    """Make what build() returned ready for register allocation."""
+    for run in PIPELINE:
+        run(fn)

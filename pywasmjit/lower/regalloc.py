@@ -1,0 +1,867 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Global register allocation: one walk over SSA form, in the order that liveness.py chose.
+
+The walk keeps, for the current point, which value each register holds (`loc`, `regs`), which
+registers are free and which hold a value whose spill slot is valid too (`clean`).  A live value
+that is in no register is in its slot, or is cheap to make again (`remat`: constants, stack
+parameters).  When registers run out, the value whose next use is farthest goes (Belady), where
+everything behind the end of the current loop counts as far.  Values live across a call are
+kept in callee-saved registers while there are any.
+
+The state at a block's entry is that of its hottest predecessor, adjusted: at a loop header,
+values that the loop does not use make room for those it does, and what calls in the loop
+would destroy moves to callee-saved registers before the loop.  Where predecessors disagree,
+moves, reloads and stores go on the edges (edges.py), so cold paths pay for hot ones.
+
+Stores of spilled values are recorded, not emitted: afterwards each spilled value is stored
+either at all recorded places or once after its definition, whichever is cheaper.
+
+Registers: 0-11 integer, 16-29 float; sets of them are ints with bit r for register r.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pywasmjit import _isa
+from pywasmjit._isa import FREGS, IREGS
+from pywasmjit.lower import emit, ir
+from pywasmjit.lower.emit import FORMAT, SLEB, ULEB
+from pywasmjit.lower.liveness import INT_CLASS, NEVER, Analysis, analyse, argument_registers
+from pywasmjit.lower.moves import sequence
+
+INTS: Final = (1 << len(IREGS)) - 1
+FLOATS: Final = ((1 << len(FREGS)) - 1) << 16
+CALLEE: Final = sum(1 << r for r, (_, saver) in enumerate(IREGS) if saver == "CALLEE")
+CALLER: Final = INTS & ~CALLEE
+INDIRECT: Final = 7  # register of CALL_INDIRECT's element index
+
+# Registers of a type.
+CLASS: Final = tuple(INTS if is_int else FLOATS for is_int in INT_CLASS) + (0,)
+
+# A block at least this hot may start to use a callee-saved register: using one costs a push
+# and a pop per call of the function.
+CALLEE_FREQ: Final = 0.45
+# Added to the distance of a next use that is behind the current loop.
+FAR: Final = 1 << 20
+
+# Kinds of slot operations to be filled in later.
+LOAD, STORE, STORE_PHI = 0, 1, 2
+
+_REMAT_OPS: Final = frozenset(
+    (_isa.I32_CONST, _isa.I64_CONST, _isa.F32_CONST, _isa.F64_CONST, _isa.REF_NULL)
+)
+
+_REMAINDERS: Final = frozenset(
+    (_isa.I32_REM_S, _isa.I32_REM_U, _isa.I64_REM_S, _isa.I64_REM_U)
+)
+
+Terminator = tuple[int, int, int, bytes]
+
+
+class Allocation:
+    """The walk's state and result; see the module's text."""
+
+    def __init__(self, fn: ir.Function) -> None:
+        self.fn = fn
+        self.an: Analysis = analyse(fn)
+        count = len(fn.blocks)
+        # Per block: code as one bytes object per instruction, terminator, states.
+        self.code: list[list[bytes]] = [[] for _ in range(count)]
+        self.terms: list[Terminator] = [(0, 0, 0, b"")] * count
+        self.entry: list[dict[int, int]] = [{} for _ in range(count)]
+        self.entry_clean: list[int] = [0] * count
+        self.exit: list[dict[int, int] | None] = [None] * count
+        self.exit_clean: list[int] = [0] * count
+        # How to make a value again: opcode and what follows the register byte.
+        self.remat: dict[int, tuple[int, bytes]] = {}
+        # Slot operations: (code list, index in it, kind, register, value).
+        self.slot_ops: list[tuple[list[bytes], int, int, int, int]] = []
+        # Spilled values: weight of recorded stores; first and last position of the slot's use.
+        self.store_weight: dict[int, float] = {}
+        self.slot_first: dict[int, int] = {}
+        self.slot_last: dict[int, int] = {}
+        # Where a store after the definition would go: (block, index in its code, register).
+        self.def_site: dict[int, tuple[int, int, int]] = {}
+        self.memory_phis: dict[int, int] = {}  # phi -> its block
+        self.web_reg: dict[int, int] = {}
+        self.used_callee = 0
+        self.outs = 0
+        # Loops: position of the end, and offset of the first use of each value used inside.
+        self.loop_first: dict[int, dict[int, int]] = {}
+
+        # The current point.
+        self.block = 0
+        self.position = 0
+        self.weight = 1.0
+        self.out: list[bytes] = []
+        self.loc: dict[int, int] = {}
+        self.regs: list[int] = [-1] * 32
+        self.free = 0
+        self.clean = 0
+        self.allowed = INTS | FLOATS
+        self.call_index = 0
+        self.fixed_index = 0
+        self.next_call = self.an.calls[0] if self.an.calls else NEVER
+        self.next_fixed = self.an.fixed[0] if self.an.fixed else NEVER
+        self.def_pos: list[int] = [0] * len(fn.op)
+        self.loop_limit = NEVER
+        self.loop_uses: dict[int, int] = {}
+
+    # Slots
+
+    def slot_op(self, out: list[bytes], kind: int, r: int, v: int, position: int) -> None:
+        """Leave room in `out` for a load or store of v's slot."""
+        self.slot_ops.append((out, len(out), kind, r, v))
+        out.append(b"")
+        if position > self.slot_last.get(v, -1):
+            self.slot_last[v] = position
+
+    def record_store(self, out: list[bytes], r: int, v: int, position: int, weight: float) -> None:
+        """Note that v, in r, must be in its slot from here on."""
+        self.slot_op(out, STORE, r, v, position)
+        self.store_weight[v] = self.store_weight.get(v, 0.0) + weight
+
+    def load(self, out: list[bytes], r: int, v: int, position: int) -> None:
+        """Bring v, which is in no register, to r."""
+        again = self.remat.get(v)
+        if again:
+            out.append(bytes((again[0], r & 15)) + again[1])
+        else:
+            self.slot_op(out, LOAD, r, v, position)
+
+    # Registers
+
+    def pick(self, v: int, cand: int, near: int) -> int:
+        """The best register for v of `cand` (not empty); near: preferred if it costs nothing."""
+        an = self.an
+        last = an.last_use[v]
+        if cand & INTS:
+            if self.next_call < last:
+                want = cand & CALLEE or cand
+            else:
+                want = cand & CALLER or cand
+            if self.next_fixed < last and want & ~3:
+                h = an.hint[v]
+                if not (0 <= h < 2 and an.hint_pos[v] <= self.next_fixed):
+                    want &= ~3
+        else:
+            want = cand
+        h = an.hint[v]
+        if h >= 0 and want >> h & 1 and an.hint_pos[v] <= self.next_call:
+            return h
+        w = an.web[v]
+        if w >= 0:
+            r = self.web_reg.get(w, -1)
+            if r >= 0 and want >> r & 1:
+                return r
+        if near >= 0 and want >> near & 1:
+            return near
+        return (want & -want).bit_length() - 1
+
+    def distance(self, v: int) -> int:
+        """How far the next use of v is."""
+        n = self.an.next_use[v]
+        if n > self.loop_limit:
+            first = self.loop_uses.get(v)
+            n = n + FAR if first is None else self.loop_limit + first
+        return n - self.position
+
+    def victim(self, cand: int) -> int:
+        """The register of `cand`, all occupied, whose value costs least to lose."""
+        regs = self.regs
+        best, best_score = -1, -1.0
+        while cand:
+            low = cand & -cand
+            cand ^= low
+            r = low.bit_length() - 1
+            v = regs[r]
+            score = float(self.distance(v))
+            if self.clean & low or v in self.remat:
+                score *= 1.5
+            if score > best_score:
+                best, best_score = r, score
+        if best < 0:
+            raise AssertionError("no register can be evicted")
+        return best
+
+    def evict(self, cand: int) -> int:
+        """Free one of the occupied registers `cand`; returns it (not marked as free)."""
+        r = self.victim(cand)
+        self.drop(r)
+        return r
+
+    def drop(self, r: int) -> None:
+        """Forget that r holds its value, which stays live; store it if its slot is not valid."""
+        v = self.regs[r]
+        if not self.clean >> r & 1 and v not in self.remat:
+            self.record_store(self.out, r, v, self.position, self.weight)
+        del self.loc[v]
+        self.regs[r] = -1
+
+    def reload(self, v: int, forbidden: int) -> int:
+        """Bring v back to a register that is not in `forbidden`."""
+        cls = CLASS[self.fn.type[v]] & ~forbidden
+        cand = self.free & cls
+        r = self.pick(v, cand, -1) if cand else self.evict(self.allowed & cls)
+        self.load(self.out, r, v, self.position)
+        self.occupy(v, r)
+        self.clean |= 1 << r
+        return r
+
+    def occupy(self, v: int, r: int) -> None:
+        self.loc[v] = r
+        self.regs[r] = v
+        self.free &= ~(1 << r)
+        self.clean &= ~(1 << r)
+        self.used_callee |= 1 << r & CALLEE
+
+    def release(self, v: int) -> None:
+        r = self.loc.pop(v)
+        self.regs[r] = -1
+        self.free |= 1 << r
+
+    def define(self, v: int, r: int) -> None:
+        """v has just been computed into r by the last instruction emitted."""
+        self.occupy(v, r)
+        self.def_pos[v] = self.position
+        self.def_site[v] = (self.block, len(self.out) - 1, r)
+        w = self.an.web[v]
+        if w >= 0:
+            self.web_reg[w] = r
+
+    def operands(self, uses: tuple[int, ...]) -> set[int]:
+        """Advance the next use of each operand; returns those that die."""
+        next_use, after = self.an.next_use, self.an.after
+        dying = set()
+        for u in uses:
+            n = after.pop()
+            next_use[u] = n >> 1
+            if n & 1:
+                dying.add(u)
+        return dying
+
+    # Blocks
+
+    def run(self) -> None:
+        """Allocate every block."""
+        for b in self.an.order:
+            self.enter(b)
+            self.body(b)
+            self.exit[b] = self.loc
+            self.exit_clean[b] = self.clean
+
+    @property
+    def usable(self) -> int:
+        """Registers that code on edges may write without adding to those to be saved."""
+        return FLOATS | CALLER | self.used_callee
+
+    def enter(self, b: int) -> None:
+        """Set the current point to the start of block b."""
+        an = self.an
+        block = self.fn.blocks[b]
+        self.block = b
+        self.position = an.start[b]
+        self.weight = an.freq[b]
+        self.out = self.code[b]
+        self.allowed = FLOATS | CALLER | self.used_callee
+        if self.weight >= CALLEE_FREQ:
+            self.allowed |= CALLEE
+        if an.cold[b]:
+            self.next_call = self.next_fixed = NEVER
+        h = an.loop[b]
+        if h >= 0 and not an.cold[b]:
+            self.loop_limit = an.loop_end[h]
+            self.loop_uses = self.loop_first.get(h, {})
+        else:
+            self.loop_limit = NEVER
+        preds = block.preds
+        number = an.number
+        if len(preds) == 1 and not block.phis:
+            p = preds[0]
+            before = self.exit[p]
+            assert before is not None
+            live = an.live_in[b]
+            live_bytes = live.to_bytes(live.bit_length() + 7 >> 3, "little")
+            size = len(live_bytes) << 3
+            entry = {
+                v: r
+                for v, r in before.items()
+                if 0 <= (g := number[v]) < size and live_bytes[g >> 3] >> (g & 7) & 1
+            }
+            self.clean = self.exit_clean[p]
+        elif b:
+            entry = self.join(b)
+        else:
+            entry = self.parameters()
+            self.clean = 0
+        self.entry[b] = entry
+        self.entry_clean[b] = self.clean
+        self.loc = entry.copy()
+        self.regs = regs = [-1] * 32
+        used = 0
+        for v, r in entry.items():
+            regs[r] = v
+            used |= 1 << r
+        self.used_callee |= used & CALLEE
+        self.allowed |= used
+        self.free = self.allowed & ~used
+        if block.phis:
+            self.out.append(b"")
+            for v in block.phis:
+                r = entry.get(v, -1)
+                self.def_pos[v] = self.position
+                if r >= 0:
+                    self.def_site[v] = (b, 0, r)
+
+    def parameters(self) -> dict[int, int]:
+        """The state at function entry: parameters in registers; those on the stack stay there."""
+        fn, an = self.fn, self.an
+        where = argument_registers(list(fn.params))
+        entry = {}
+        for v in fn.blocks[0].insts:
+            if fn.op[v] != ir.PARAM:
+                break
+            if an.next_use[v] == NEVER:
+                continue
+            r = where[fn.imm[v][0]]
+            if r < 0:
+                op = _isa.ARG_LOAD if INT_CLASS[fn.type[v]] else _isa.FARG_LOAD
+                self.remat[v] = (op, ULEB[~r])
+            else:
+                entry[v] = r
+                self.def_site[v] = (0, 0, r)
+        self.out.append(b"")
+        return entry
+
+    def join(self, b: int) -> dict[int, int]:
+        """The state at the start of a block with several predecessors, or with phis."""
+        an, fn = self.an, self.fn
+        block = fn.blocks[b]
+        number, next_use, types = an.number, an.next_use, fn.type
+        live = an.live_in[b]
+        live_bytes = live.to_bytes(live.bit_length() + 7 >> 3, "little")
+        size = len(live_bytes) << 3
+        edges: list[tuple[dict[int, int], int, float]] = []
+        base = -1
+        base_weight = -1.0
+        total = 0.0
+        for j, p in enumerate(block.preds):
+            state = self.exit[p]
+            if state is None:
+                continue
+            w = an.edge_freq[p][fn.blocks[p].succs.index(b)]
+            edges.append((state, self.exit_clean[p], w))
+            total += w
+            if w > base_weight:
+                base, base_weight, before, base_index = p, w, state, j
+        assert base >= 0
+        entry = {
+            v: r
+            for v, r in before.items()
+            if 0 <= (g := number[v]) < size and live_bytes[g >> 3] >> (g & 7) & 1
+        }
+        if len(edges) > 1:
+            for v in list(entry):
+                missing = 0.0
+                for state, _, w in edges:
+                    if v not in state:
+                        missing += w
+                if missing > 0.6 * total:
+                    del entry[v]
+        phis = [v for v in block.phis if next_use[v] != NEVER]
+        if b in an.loop_last:
+            self.header(b, entry, phis)
+        used = 0
+        for r in entry.values():
+            used |= 1 << r
+        for v in phis:
+            cls = CLASS[types[v]]
+            cand = self.allowed & ~used & cls
+            if not cand:
+                # The value whose next use is farthest stays in memory, maybe the phi itself.
+                worst, distance = v, next_use[v]
+                for u, r in entry.items():
+                    if 1 << r & cls and next_use[u] > distance:
+                        worst, distance = u, next_use[u]
+                if worst == v:
+                    self.memory_phis[v] = b
+                    self.slot_last[v] = self.position
+                    continue
+                cand = 1 << entry.pop(worst)
+                if worst in block.phis:
+                    self.memory_phis[worst] = b
+                    self.slot_last[worst] = self.position
+            near = before.get(fn.uses[v][base_index], -1)
+            if not cand >> near & 1 if near >= 0 else True:
+                near = self.web_reg.get(v, -1)
+            r = self.pick(v, cand, near)
+            entry[v] = r
+            used |= 1 << r
+            self.web_reg[v] = r
+            w2 = an.web[v]
+            if w2 >= 0:
+                self.web_reg[w2] = r
+        self.clean = 0
+        for v, r in entry.items():
+            if number[v] < 0 or not (number[v] < size and live >> number[v] & 1):
+                continue
+            for state, clean, _ in edges:
+                at = state.get(v, -1)
+                if at >= 0 and not clean >> at & 1:
+                    break
+            else:
+                self.clean |= 1 << r
+        return entry
+
+    def header(self, b: int, entry: dict[int, int], phis: list[int]) -> None:
+        """Choose what is in registers throughout the loop with header b; changes entry."""
+        an = self.an
+        types, next_use = self.fn.type, an.next_use
+        start, end = an.start[b], an.loop_end[b]
+        weights = an.loop_uses[b]
+        calls = an.loop_calls[b]
+        # A call costs a value in a caller-saved register a reload, at most one per use.
+        threshold = min(calls, self.weight) if calls else 0.0
+        first_uses = self.loop_first[b] = {}
+        used: tuple[list[tuple[float, int]], list[tuple[float, int]]] = ([], [])
+        unused: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+        live = an.live_in[b]
+        while live:
+            low = live & -live
+            live ^= low
+            v = an.globals[low.bit_length() - 1]
+            w = weights.get(v, 0.0)
+            side = 0 if CLASS[types[v]] == INTS else 1
+            if w > 0.05 * self.weight:
+                n = next_use[v]
+                first_uses[v] = n - start if n <= end else end - start
+                used[side].append((w, v))
+            else:
+                unused[side].append((next_use[v], v))
+        for v in phis:
+            first_uses[v] = max(0, min(next_use[v], end) - start)
+        self.loop_uses = first_uses
+
+        for side, cls in ((0, INTS), (1, FLOATS)):
+            room = (self.allowed & cls).bit_count()
+            peak = an.loop_pressure[b][side]
+            mine = sorted(used[side], reverse=True)
+            rest = sorted(unused[side])
+            phi_count = sum(1 for v in phis if CLASS[types[v]] == cls)
+            # Values that must be somewhere in the loop at its tightest point.
+            needed = max(peak - len(rest), min(len(mine) + phi_count, room))
+            spare = max(0, room - needed)
+            overflow = peak - len(rest) - room
+            while overflow > 0 and mine and mine[-1][0] <= 1.01 * self.weight:
+                entry.pop(mine.pop()[1], None)
+                overflow -= 1
+            while len(mine) + phi_count > room and mine:
+                entry.pop(mine.pop()[1], None)
+            taken = 0
+            for r in entry.values():
+                taken |= 1 << r
+            if not calls:
+                for _, v in rest:
+                    if v in entry:
+                        spare -= 1
+                        if spare < 0:
+                            del entry[v]
+                avoid = 3 if an.loop_fixed[b] and side == 0 else 0
+                self.place(entry, [v for _, v in mine], cls & ~avoid, cls)
+                continue
+            # With calls: callee-saved registers go to the values used most, phis included.
+            keep: list[int] = []
+            safe = (self.allowed & cls & CALLEE).bit_count()
+            crossing = 0
+            for v in phis:
+                if CLASS[types[v]] == cls and self.next_call < an.last_use[v]:
+                    crossing += 1
+            safe = max(0, safe - min(crossing, 2))
+            for w, v in mine:
+                if safe > 0:
+                    safe -= 1
+                    keep.append(v)
+                elif w > threshold * 1.1:
+                    keep.append(v)
+                else:
+                    entry.pop(v, None)
+            for _, v in rest:
+                r = entry.get(v, -1)
+                if r >= 0 and (safe <= 0 or not 1 << r & CALLEE):
+                    del entry[v]
+                elif r >= 0:
+                    safe -= 1
+            self.place(entry, keep, cls & CALLEE or cls, cls)
+
+    def place(self, entry: dict[int, int], values: list[int], good: int, cls: int) -> None:
+        """Give `values`, most important first, registers in `good` while there are any."""
+        good &= self.allowed
+        cls &= self.allowed
+        taken = 0
+        for r in entry.values():
+            taken |= 1 << r
+        for v in values:
+            r = entry.get(v, -1)
+            if r >= 0 and 1 << r & good:
+                continue
+            cand = good & ~taken
+            if not cand:
+                if r >= 0:
+                    continue
+                cand = cls & ~taken
+                if not cand:
+                    continue
+            if r >= 0:
+                taken &= ~(1 << r)
+            elif v in self.remat and self.remat[v][0] != _isa.F64_CONST and cand.bit_count() < 3:
+                continue
+            r = (cand & -cand).bit_length() - 1
+            entry[v] = r
+            taken |= 1 << r
+
+    # Instructions
+
+    def body(self, b: int) -> None:
+        """Allocate and encode block b's instructions."""
+        fn, an = self.fn, self.an
+        ops, all_uses, imms, types = fn.op, fn.uses, fn.imm, fn.type
+        next_use, after, web = an.next_use, an.after, an.web
+        loc, regs, out = self.loc, self.regs, self.out
+        position = self.position
+        for v in fn.blocks[b].insts:
+            position += 1
+            op = ops[v]
+            form = FORMAT[op]
+            uses = all_uses[v]
+            self.position = position
+            if emit.CALL <= form <= emit.RT:
+                self.call(v, op, form)
+                continue
+            if form == emit.PARAM_FORMAT:
+                continue
+            if form == emit.DIV or form == emit.ARMW or form == emit.ACAS:
+                self.fixed(v, op, form)
+                continue
+            if op == _isa.RET:
+                self.ret(uses)
+                self.terms[b] = (op, 0, 0, b"")
+                continue
+            near = ra = rb = -1
+            count = len(uses)
+            avoid = 0
+            if count == 1:
+                u = uses[0]
+                ra = loc.get(u, -1)
+                if ra < 0:
+                    ra = self.reload(u, 0)
+                n = after.pop()
+                next_use[u] = n >> 1
+                if n & 1:
+                    del loc[u]
+                    regs[ra] = -1
+                    self.free |= 1 << ra
+                    near = ra
+            elif count == 2:
+                u, w = uses
+                ra = loc.get(u, -1)
+                rb = loc.get(w, -1)
+                if ra < 0:
+                    ra = self.reload(u, 1 << rb if rb >= 0 else 0)
+                    rb = loc.get(w, -1)
+                if rb < 0:
+                    rb = self.reload(w, 1 << ra)
+                n = after.pop()
+                next_use[u] = n >> 1
+                if n & 1:
+                    del loc[u]
+                    regs[ra] = -1
+                    self.free |= 1 << ra
+                    near = ra
+                n = after.pop()
+                next_use[w] = n >> 1
+                if n & 1:
+                    del loc[w]
+                    regs[rb] = -1
+                    self.free |= 1 << rb
+                    if form == emit.RRR:
+                        if near < 0 and emit.COMMUTES[op]:
+                            near = rb
+                            ra, rb = rb, ra
+                        elif not emit.COMMUTES[op]:
+                            avoid = 1 << rb
+            elif count:
+                pins = 0
+                for u in uses:
+                    if u in loc:
+                        pins |= 1 << loc[u]
+                for u in uses:
+                    if u not in loc:
+                        pins |= 1 << self.reload(u, pins)
+                found = [loc[u] for u in uses]
+                for u in self.operands(uses):
+                    self.release(u)
+                ra, rb = found[0], found[1]
+                near = rb
+            kind = types[v]
+            d = -1
+            if kind != 5:
+                if op in _REMAT_OPS:
+                    self.remat[v] = (op, emit.constant(op, imms[v]))
+                    continue
+                cls = CLASS[kind]
+                cand = self.free & cls
+                if avoid and cand & ~avoid:
+                    cand &= ~avoid
+                d = self.pick(v, cand, near) if cand else self.evict(self.allowed & cls)
+
+            if form == emit.RRI:
+                out.append(bytes((op, d & 15 | ra << 4 & 240)) + SLEB[imms[v][0]])
+            elif form == emit.RRR:
+                out.append(bytes((op, d & 15 | ra << 4 & 240, rb & 15)))
+            elif form == emit.RR:
+                out.append(bytes((op, d & 15 | ra << 4 & 240)))
+            elif form == emit.LD or form == emit.ALD:
+                base = ra if count else emit.NO_BASE
+                out.append(bytes((op, d & 15 | base << 4)) + ULEB[imms[v][0]])
+            elif form == emit.ST:
+                base = rb if count == 2 else emit.NO_BASE
+                out.append(bytes((op, ra & 15 | base << 4)) + ULEB[imms[v][0]])
+            elif form == emit.STI:
+                off, k = imms[v]
+                out.append(bytes((op, ra if count else emit.NO_BASE)) + ULEB[off] + SLEB[k])
+            elif form == emit.LEA:
+                scale, k = imms[v]
+                out.append(bytes((op, d | ra << 4, rb | scale << 4)) + SLEB[k])
+            elif form == emit.SETI:
+                cc, k = imms[v]
+                out.append(bytes((op, d | ra << 4, cc)) + SLEB[k])
+            elif form == emit.SET:
+                out.append(bytes((op, d | ra << 4 & 240, rb & 15 | imms[v][0] << 4)))
+            elif form == emit.JRI:
+                cc, k = imms[v]
+                self.terms[b] = (op, ra, cc, SLEB[k])
+                continue
+            elif form == emit.JRR:
+                self.terms[b] = (op, ra & 15 | rb << 4 & 240, imms[v][0], b"")
+                continue
+            elif form == emit.J:
+                self.terms[b] = (op, 0, 0, b"")
+                continue
+            elif form == emit.SEL:
+                x, y = found[2], found[3]
+                out.append(
+                    bytes((op, d & 15 | ra << 4 & 240, rb & 15 | imms[v][0] << 4, x | y << 4))
+                )
+            elif form == emit.SELI:
+                cc, k = imms[v]
+                out.append(
+                    bytes((op, d & 15 | ra << 4 & 240, rb & 15 | cc << 4, found[2])) + SLEB[k]
+                )
+            elif form == emit.GLD or form == emit.RLD:
+                out.append(bytes((op, d & 15)) + ULEB[imms[v][0]])
+            elif form == emit.GST:
+                out.append(bytes((op, ra & 15)) + ULEB[imms[v][0]])
+            elif form == emit.CI:
+                out.append(bytes((op, d, 0)))
+            elif form == emit.JT:
+                self.terms[b] = (op, ra, 0, b"")
+                continue
+            elif form == emit.TRAP:
+                self.terms[b] = (op, 0, 0, bytes((imms[v][0],)))
+                continue
+            elif form == emit.N:
+                if op == _isa.UNREACHABLE:
+                    self.terms[b] = (op, 0, 0, b"")
+                    continue
+                out.append(bytes((op,)))
+            else:
+                raise AssertionError(f"cannot encode {ir.mnemonic(op)}")
+
+            if d >= 0 and next_use[v] != NEVER:
+                loc[v] = d
+                regs[d] = v
+                bit = 1 << d
+                self.free &= ~bit
+                self.clean &= ~bit
+                self.used_callee |= bit & CALLEE
+                self.def_pos[v] = position
+                self.def_site[v] = (b, len(out) - 1, d)
+                if web[v] >= 0:
+                    self.web_reg[web[v]] = d
+            elif d >= 0:
+                # Nobody reads it; the register is free again.
+                self.free |= 1 << d
+                self.used_callee |= 1 << d & CALLEE
+
+    def ret(self, uses: tuple[int, ...]) -> None:
+        """Put the results in place."""
+        loc, out, types = self.loc, self.out, self.fn.type
+        for i in range(1, len(uses)):
+            u = uses[i]
+            r = loc.get(u, -1)
+            if r < 0:
+                r = self.reload(u, 0)
+            op = _isa.RESULT_STORE if INT_CLASS[types[u]] else _isa.FRESULT_STORE
+            out.append(bytes((op, r & 15)) + ULEB[i])
+        if uses:
+            u = uses[0]
+            target = 0 if INT_CLASS[types[u]] else 16
+            r = loc.get(u, -1)
+            if r >= 0:
+                sequence({target: r}, out)
+            else:
+                self.load(out, target, u, self.position)
+        self.operands(uses)
+
+    def call(self, v: int, op: int, form: int) -> None:
+        """A call: arguments and survivors to their places, everything else is lost."""
+        fn, an, loc, regs, out = self.fn, self.an, self.loc, self.regs, self.out
+        uses, types = fn.uses[v], fn.type
+        if self.next_call == self.position:
+            self.call_index += 1
+            calls = an.calls
+            self.next_call = calls[self.call_index] if self.call_index < len(calls) else NEVER
+        if form == emit.CALLI:
+            targets = [INDIRECT, *argument_registers([types[u] for u in uses[1:]])]
+        else:
+            targets = argument_registers([types[u] for u in uses])
+        if targets and min(targets) < 0:
+            pins = 0
+            for u, t in zip(uses, targets, strict=True):
+                if t >= 0 and u in loc:
+                    pins |= 1 << loc[u]
+            for u, t in zip(uses, targets, strict=True):
+                if t < 0:
+                    r = loc.get(u, -1)
+                    if r < 0:
+                        r = self.reload(u, pins)
+                    store = _isa.OUT_STORE if INT_CLASS[types[u]] else _isa.FOUT_STORE
+                    out.append(bytes((store, r & 15)) + ULEB[~t])
+                    self.outs = max(self.outs, ~t + 1)
+        dying = self.operands(uses)
+        moves: dict[int, int] = {}
+        loads: list[tuple[int, int]] = []
+        for u, t in zip(uses, targets, strict=True):
+            if t >= 0:
+                r = loc.get(u, -1)
+                if r >= 0:
+                    moves[t] = r
+                else:
+                    loads.append((t, u))
+        for u in dying:
+            if u in loc:
+                self.release(u)
+        spare = self.free & CALLEE
+        survivors = [(u, r) for u, r in loc.items() if not 1 << r & CALLEE]
+        if len(survivors) > 1:
+            survivors.sort(key=lambda pair: self.distance(pair[0]))
+        for u, r in survivors:
+            bit = 1 << r
+            if r < 16 and u not in self.remat:
+                if not spare and self.allowed & CALLEE:
+                    # Nearer next uses displace farther ones.
+                    other = self.victim(self.allowed & CALLEE & ~self.free)
+                    if self.distance(regs[other]) > 2 * self.distance(u) + 16:
+                        self.drop(other)
+                        spare = 1 << other
+                if spare:
+                    c = (spare & -spare).bit_length() - 1
+                    spare &= ~(1 << c)
+                    moves[c] = r
+                    clean = self.clean & bit
+                    regs[r] = -1
+                    self.occupy(u, c)
+                    if clean:
+                        self.clean |= 1 << c
+                    continue
+            self.drop(r)
+        if moves:
+            sequence(moves, out)
+        for t, u in loads:
+            self.load(out, t, u, self.position)
+        imm = fn.imm[v]
+        if form == emit.CALL:
+            out.append(bytes((op,)) + ULEB[imm[0]])
+        elif form == emit.CALLI:
+            out.append(bytes((op,)) + ULEB[imm[0]] + ULEB[imm[1]])
+        else:
+            out.append(bytes((op, imm[0])) + ULEB[imm[1]] + ULEB[imm[2]])
+        used = 0
+        for r in loc.values():
+            used |= 1 << r
+        self.free = self.allowed & ~used
+        if types[v] != ir.NONE and an.next_use[v] != NEVER:
+            self.define(v, 0 if INT_CLASS[types[v]] else 16)
+
+    def fixed(self, v: int, op: int, form: int) -> None:
+        """DIV, ARMW, ACAS: an operand or result in r0, r0 and maybe r1 lost, the rest elsewhere."""
+        fn, an, loc, regs, out = self.fn, self.an, self.loc, self.regs, self.out
+        uses = fn.uses[v]
+        if self.next_fixed == self.position:
+            self.fixed_index += 1
+            at = an.fixed
+            self.next_fixed = at[self.fixed_index] if self.fixed_index < len(at) else NEVER
+        lost = 3 if form == emit.DIV else 1
+        first = -1 if form == emit.ARMW else uses[0]
+        others = uses if form == emit.ARMW else uses[1:]
+
+        pins = lost
+        for u in others:
+            if u in loc:
+                pins |= 1 << loc[u]
+        for u in others:
+            if u not in loc:
+                pins |= 1 << self.reload(u, pins)
+        source = loc.get(first, -1)
+        dying = self.operands(uses)
+        moves: dict[int, int] = {}
+        for r in (0, 1) if lost == 3 else (0,):
+            w = regs[r]
+            if w < 0 or (w in dying and w not in others):
+                continue
+            cand = self.free & INTS & ~lost
+            if cand:
+                c = self.pick(w, cand, -1)
+            elif w in others:
+                c = self.evict(self.allowed & INTS & ~pins & ~(1 << source if source >= 0 else 0))
+            else:
+                self.drop(r)
+                continue
+            moves[c] = r
+            clean = self.clean >> r & 1
+            regs[r] = -1
+            self.occupy(w, c)
+            self.clean |= clean << c
+            pins |= 1 << c
+        if source > 0:
+            moves[0] = source
+        if moves:
+            sequence(moves, out)
+        if first >= 0 and source < 0:
+            self.load(out, 0, first, self.position)
+        imm = fn.imm[v]
+        if form == emit.DIV:
+            out.append(bytes((op, loc[uses[1]])))
+        elif form == emit.ARMW:
+            operand, base = loc[uses[0]], loc[uses[1]]
+            out.append(bytes((op, operand | base << 4, imm[0])) + ULEB[imm[1]])
+        else:
+            replacement, base = loc[uses[1]], loc[uses[2]]
+            out.append(bytes((op, replacement | base << 4)) + ULEB[imm[0]])
+        for u in dying:
+            if u in loc:
+                self.release(u)
+        used = 0
+        for r in loc.values():
+            used |= 1 << r
+        self.free = self.allowed & ~used
+        if an.next_use[v] != NEVER:
+            self.define(v, 1 if op in _REMAINDERS else 0)
+
+
+def allocate(fn: ir.Function) -> Allocation:
+    """Allocate registers for one function."""
+    al = Allocation(fn)
+    al.run()
+    return al

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* State of the hosted test platform that the driver steers. */
+#ifndef WJ_NATIVE_H
+#define WJ_NATIVE_H
+
+#include "core.h"
+
+struct native {
+	long allocations;	/* live ones, linear memories included */
+	long fail_allocation;	/* the n-th from now on fails, once; -1: none */
+	u64 polls;		/* so far */
+	u64 polls_to_trap;	/* the n-th from now on traps; 0: none does */
+	u32 mitigations;
+};
+extern struct native native;
+
+void native_init(void);
+
+#endif

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* platform.h over libc, for tests of core/ alone: no launcher, no kernel. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <ucontext.h>
+#include "native.h"
+
+struct native native = { .fail_allocation = -1 };
+
+void *wj_alloc(size_t size)
+{
+	void *p;
+
+	if (native.fail_allocation >= 0 && !native.fail_allocation--)
+		return NULL;
+	p = calloc(1, size);
+	native.allocations += !!p;
+	return p;
+}
+
+void wj_free(void *p)
+{
+	native.allocations -= !!p;
+	free(p);
+}
+
+/* Machine code and its fixups, for the fault handler. */
+static struct region {
+	struct wj_exec exec;
+	const struct wj_fixup *fixups;
+	u32 count;
+} regions[256];
+
+int wj_exec_alloc(struct wj_exec *exec, size_t size)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(regions) && regions[i].exec.code; i++)
+		;
+	if (i == ARRAY_SIZE(regions))
+		return -ENOMEM;
+	size = (size + 4095) & ~4095ul;
+	exec->code = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	if (exec->code == MAP_FAILED)
+		return -ENOMEM;
+	exec->size = size;
+	memset(exec->code, 0xcc, size);
+	mprotect(exec->code, size, PROT_READ | PROT_EXEC);
+	regions[i].exec = *exec;
+	return 0;
+}
+
+int wj_exec_write(struct wj_exec *exec, size_t offset, const void *src, size_t size)
+{
+	if (offset > exec->size || size > exec->size - offset)
+		return -EINVAL;
+	mprotect(exec->code, exec->size, PROT_READ | PROT_WRITE);
+	memcpy(exec->code + offset, src, size);
+	mprotect(exec->code, exec->size, PROT_READ | PROT_EXEC);
+	return 0;
+}
+
+static struct region *find_region(const void *pc)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(regions); i++)
+		if ((u8 *)pc >= regions[i].exec.code &&
+		    (u8 *)pc < regions[i].exec.code + regions[i].exec.size)
+			return &regions[i];
+	return NULL;
+}
+
+int wj_exec_fixups(struct wj_exec *exec, const struct wj_fixup *fixups, u32 count)
+{
+	struct region *region = find_region(exec->code);
+
+	if (!region)
+		return -EINVAL;
+	region->fixups = fixups;
+	region->count = count;
+	return 0;
+}
+
+void wj_exec_free(struct wj_exec *exec)
+{
+	struct region *region = exec->code ? find_region(exec->code) : NULL;
+
+	if (!region)
+		return;
+	munmap(exec->code, exec->size);
+	memset(region, 0, sizeof(*region));
+	exec->code = NULL;
+}
+
+#ifdef __x86_64__
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	u64 pc = (u64)uc->uc_mcontext.gregs[REG_RIP];
+	struct region *region = find_region((void *)pc);
+	u32 i;
+
+	for (i = 0; region && i < region->count; i++) {
+		if (pc != (u64)region->exec.code + region->fixups[i].fault)
+			continue;
+		uc->uc_mcontext.gregs[REG_RIP] =
+			(greg_t)(region->exec.code + region->fixups[i].landing);
+		return;
+	}
+	fprintf(stderr, "fault at %p, pc %llx\n", info->si_addr, pc);
+	signal(sig, SIG_DFL);
+}
+#endif
+
+void native_init(void)
+{
+#ifdef __x86_64__
+	static char stack[65536] __attribute__((aligned(16)));
+	stack_t ss = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	struct sigaction action = {
+		.sa_sigaction = on_fault,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
+	};
+
+	sigaltstack(&ss, NULL);
+	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGBUS, &action, NULL);
+#endif
+}
+
+int wj_stack_get(struct wj_process *p, u64 *limit, u64 *top)
+{
+	static u8 *stack;
+	const size_t size = 1 << 20, headroom = 64 << 10;
+
+	(void)p;
+	if (!stack) {
+		stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (stack == MAP_FAILED) {
+			stack = NULL;
+			return -ENOMEM;
+		}
+	}
+	*limit = (u64)stack + headroom;
+	*top = (u64)stack + size;
+	return 0;
+}
+
+int wj_memory_reserve(u64 *base)
+{
+	void *p;
+
+	if (native.fail_allocation >= 0 && !native.fail_allocation--)
+		return -ENOMEM;
+	p = mmap(NULL, WJ_RESERVE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	native.allocations++;
+	*base = (u64)p;
+	return 0;
+}
+
+int wj_memory_grow(u64 base, u64 old_size, u64 new_size)
+{
+	if (native.fail_allocation >= 0 && !native.fail_allocation--)
+		return -ENOMEM;
+	return mprotect((void *)(base + old_size), new_size - old_size, PROT_READ | PROT_WRITE) ?
+		-ENOMEM : 0;
+}
+
+void wj_memory_release(u64 base)
+{
+	native.allocations--;
+	munmap((void *)base, WJ_RESERVE);
+}
+
+int wj_copy_from_user(void *dst, u64 src, size_t size)
+{
+	memcpy(dst, (const void *)src, size);
+	return 0;
+}
+
+int wj_copy_to_user(u64 dst, const void *src, size_t size)
+{
+	memcpy((void *)dst, src, size);
+	return 0;
+}
+
+int wj_zero_user(u64 dst, size_t size)
+{
+	memset((void *)dst, 0, size);
+	return 0;
+}
+
+int wj_move_user(u64 dst, u64 src, size_t size)
+{
+	memmove((void *)dst, (const void *)src, size);
+	return 0;
+}
+
+int wj_fill_user(u64 dst, u8 byte, size_t size)
+{
+	memset((void *)dst, byte, size);
+	return 0;
+}
+
+/* Counts; traps at the poll the test asked for, else clears the flags every time. */
+int wj_poll(struct wj_instance *inst)
+{
+	native.polls++;
+	if (native.polls_to_trap && !--native.polls_to_trap)
+		return WJ_TRAP_INTERRUPTED;
+	if (!native.polls_to_trap)
+		*wj_poll_flags(inst) = 0;
+	return 0;
+}
+
+void wj_random(void *dst, size_t size)
+{
+	if (getrandom(dst, size, 0) != (ssize_t)size)
+		memset(dst, 0x5a, size);
+}
+
+u32 wj_mitigations(void)
+{
+	return native.mitigations;
+}
+
+const void *wj_indirect_thunk(unsigned int reg)
+{
+	(void)reg;
+	return NULL;
+}
+
+const void *wj_return_thunk(void)
+{
+	return NULL;
+}
+
+void wj_log(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+}

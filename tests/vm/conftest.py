@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Machines for tests: one for each kernel and session, judged by the oracle after every test.
+
+PYWASMJIT_TEST_KERNELS lists the kernel series to test, "6.1,6.12,5.10"; by default one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pywasmjit import kbuild
+from pywasmjit.vm import packages
+from pywasmjit.vm.machine import Machine
+from pywasmjit.vm.packages import Kernel
+from pywasmjit.vm.pool import MachinePool
+
+PROBE = Path(__file__).with_name("probe")
+
+
+def _series() -> list[str]:
+    return os.environ.get("PYWASMJIT_TEST_KERNELS", packages.DEFAULT_SERIES).split(",")
+
+
+@pytest.fixture(scope="session")
+def machines() -> Iterator[MachinePool]:
+    with MachinePool() as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session", params=_series())
+def kernel(request: pytest.FixtureRequest) -> Kernel:
+    return packages.kernel(request.param)
+
+
+@pytest.fixture
+def unchecked_machine(machines: MachinePool, kernel: Kernel) -> Machine:
+    """A machine shared with other tests, for tests of the oracle."""
+    return machines.get(kernel.series, lifetime=3600)
+
+
+@pytest.fixture
+def machine(unchecked_machine: Machine) -> Iterator[Machine]:
+    """A machine shared with other tests; what the test does must leave the kernel unhurt."""
+    with unchecked_machine.checked():
+        yield unchecked_machine
+
+
+@pytest.fixture
+def own_machine(kernel: Kernel) -> Iterator[Machine]:
+    """A machine to do anything to."""
+    with Machine(kernel, lifetime=300) as booted:
+        yield booted
+
+
+@pytest.fixture(scope="session")
+def probe(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The probe module, built for the kernel."""
+    out = tmp_path_factory.mktemp("probe") / "probe.ko"
+    return kbuild.build_module(kernel.headers, out, source=PROBE, paths=("Kbuild", "main.c"))

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Building modules: what is built fits the kernel, and what does not says why."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from pywasmjit import kbuild
+from pywasmjit.kbuild import KbuildError
+from pywasmjit.vm import packages
+from pywasmjit.vm.packages import Kernel
+
+PROBE = Path(__file__).with_name("probe")
+PATHS = ("Kbuild", "main.c")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels come from the common cache (the fixture above has fetched them), builds do not."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def _source(tmp_path: Path) -> Path:
+    source = tmp_path / "source"
+    shutil.copytree(PROBE, source)
+    return source
+
+
+def test_a_module_is_built_and_fits(kernel: Kernel, tmp_path: Path) -> None:
+    steps: list[str] = []
+    out = tmp_path / "out" / "probe.ko"
+    built = kbuild.build_module(
+        kernel.headers, out, source=PROBE, paths=PATHS, progress=steps.append
+    )
+    assert built == out
+    assert "CC       main.o" in steps
+    kbuild.check_module(out, kernel.headers)
+    assert {path.name for path in PROBE.iterdir()} == {"Kbuild", "main.c"}
+
+
+def test_vermagic_is_that_of_the_kernels_own_modules(kernel: Kernel) -> None:
+    modules = kernel.modules / "kernel/drivers/net"
+    shipped = subprocess.run(
+        ["/sbin/modinfo", "-F", "vermagic", *modules.glob("virtio_net.ko*")],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert kbuild.inspect_kernel(kernel.headers).vermagic == shipped.strip()
+
+
+def test_only_what_changed_is_compiled(kernel: Kernel, tmp_path: Path) -> None:
+    source = _source(tmp_path)
+    out = tmp_path / "probe.ko"
+
+    def build() -> list[str]:
+        steps: list[str] = []
+        kbuild.build_module(kernel.headers, out, source=source, paths=PATHS, progress=steps.append)
+        return [step for step in steps if not step.startswith("note:")]
+
+    assert "CC       main.o" in build()
+    assert build() == [f"probe.ko for {kernel.release} is up to date"]
+    (source / "main.c").write_text((source / "main.c").read_text().replace("hello", "goodbye"))
+    assert "CC       main.o" in build()
+    assert b"goodbye from ring 0" in out.read_bytes()
+    with (source / "Kbuild").open("a") as kbuild_file:
+        kbuild_file.write("# changed\n")
+    steps = build()
+    assert "CC       main.o" not in steps
+    assert "LD       probe.ko" in steps
+
+
+def test_a_compile_error_names_the_source(kernel: Kernel, tmp_path: Path) -> None:
+    source = _source(tmp_path)
+    (source / "main.c").write_text("int broken(\n")
+    with pytest.raises(KbuildError, match=rf"(?s){kernel.release}.*{source}/main.c:1:") as caught:
+        kbuild.build_module(kernel.headers, tmp_path / "probe.ko", source=source, paths=PATHS)
+    assert "cache" not in str(caught.value).partition("main.c:1:")[0]
+    assert not (tmp_path / "probe.ko").exists()
+
+
+def test_another_module_than_wanted(kernel: Kernel, tmp_path: Path) -> None:
+    with pytest.raises(KbuildError, match=r"Kbuild built probe\.ko instead of other\.ko"):
+        kbuild.build_module(kernel.headers, tmp_path / "other.ko", source=PROBE, paths=PATHS)
+
+
+def test_missing_headers_name_the_package(tmp_path: Path) -> None:
+    directory = tmp_path / "9.9-amd64" / "build"
+    with pytest.raises(KbuildError, match=r"apt-get install linux-headers-9\.9-amd64"):
+        kbuild.build_module(directory, tmp_path / "wasm.ko")
+
+
+def test_missing_compiler_is_named(kernel: Kernel, tmp_path: Path) -> None:
+    with pytest.raises(KbuildError, match="compiler gcc-1 not found"):
+        kbuild.build_module(
+            kernel.headers, tmp_path / "probe.ko", source=PROBE, paths=PATHS, compiler="gcc-1"
+        )
+
+
+def test_a_module_for_another_kernel_is_refused(
+    kernel: Kernel, probe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the other kernel comes from the common cache
+    other = packages.kernel("6.12" if kernel.series != "6.12" else "6.1")
+    with pytest.raises(KbuildError) as caught:
+        kbuild.check_module(probe, other.headers)
+    assert kernel.release in str(caught.value)
+    assert other.release in str(caught.value)
+
+
+def test_a_missing_symbol_is_named(kernel: Kernel, probe: Path, tmp_path: Path) -> None:
+    # The same headers, but for a kernel that lacks one export.
+    headers = tmp_path / "headers"
+    shutil.copytree(kernel.headers / "include", headers / "include", symlinks=True)
+    shutil.copy(kernel.headers / "Makefile", headers)
+    symbols = (kernel.headers / "Module.symvers").read_text().splitlines(keepends=True)
+    kept = [line for line in symbols if "\tmisc_register\t" not in line]
+    assert len(kept) == len(symbols) - 1
+    (headers / "Module.symvers").write_text("".join(kept))
+    with pytest.raises(KbuildError, match=rf"misc_register, which kernel {kernel.release}"):
+        kbuild.check_module(probe, headers)
+    changed = [
+        f"0x12345678\t{line.partition(chr(9))[2]}" if "\tmisc_register\t" in line else line
+        for line in symbols
+    ]
+    (headers / "Module.symvers").write_text("".join(changed))
+    with pytest.raises(KbuildError, match=r"misc_register.* exports version 0x12345678"):
+        kbuild.check_module(probe, headers)
+
+
+def test_something_that_is_no_module(kernel: Kernel, tmp_path: Path) -> None:
+    text = tmp_path / "text.ko"
+    text.write_text("hello")
+    with pytest.raises(KbuildError, match="is not a kernel module"):
+        kbuild.check_module(text, kernel.headers)
+    with Path("/bin/true").open("rb") as handle, pytest.raises(KbuildError, match="modinfo"):
+        kbuild.module_information(ELFFile(handle))
