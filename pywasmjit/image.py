@@ -126,8 +126,10 @@ def _data(module: Module) -> Iterable[bytes]:
 
 
 def _names(module: Module) -> Iterable[bytes]:
-    for index in range(len(module.func_type_indices)):
-        data = module.function_name(index).encode("utf-8", "replace")
+    imports = [f"{entry.module}.{entry.name}" for entry in module.imported_functions]
+    own = range(len(imports), len(module.func_type_indices))
+    for name in (*imports, *map(module.function_name, own)):
+        data = name.encode("utf-8", "replace")
         if len(data) > MAX_NAME:
             data = data[:MAX_NAME].decode("utf-8", "ignore").encode()
         yield _u32(len(data)) + data
@@ -173,14 +175,14 @@ def _sections(module: Module, bodies: Sequence[bytes]) -> Iterable[tuple[int, by
         yield START, _u32(module.start)
     yield vector(ELEMENTS, len(module.elements), _elements(module))
     yield vector(DATA, len(module.data_segments), _data(module))
-    yield CODE, b"".join(bodies)
+    yield CODE, b"".join(_u32(len(body)) + body for body in bodies)
     yield vector(NAMES, len(module.func_type_indices), _names(module))
 
 
 def write_image(module: Module, bodies: Sequence[bytes]) -> bytes:
     """The image of a validated module.
 
-    bodies: one encoded body (image.h, from its size field on) per defined function, in order.
+    bodies: one encoded body (image.h, without its size field) per defined function, in order.
     """
     if len(bodies) != len(module.functions):
         raise InternalError(f"{len(bodies)} bodies for {len(module.functions)} functions")

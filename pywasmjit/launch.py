@@ -70,9 +70,14 @@ def launcher() -> Path:
 def lower(wasm: bytes, note: Note) -> bytes:
     """Validate and lower a module; `note` hears of phases with their times."""
     # Imported here: a warm start needs none of it.
-    from pywasmjit.lower import pipeline
+    from pywasmjit.lower.pipeline import lower as lower_module
+    from pywasmjit.wasm import decode, validate
 
-    return pipeline.lower_module(wasm, note=note)
+    module = decode(wasm)
+    note("decoded")
+    validate(module)
+    note("validated")
+    return lower_module(module)
 
 
 def image_of(data: bytes, path: Path, note: Note) -> int:

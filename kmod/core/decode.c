@@ -24,6 +24,26 @@ const struct wj_rt_info wj_rt_info[WJ_RT_COUNT] = {
 #undef RT
 };
 
+#define IREG(index, name, saver)
+#define FREG(index, name, saver)
+const u8 wj_int_args[WJ_IARGS] = {
+#define IARG(position, index)	[position] = index,
+#define FARG(position, index)
+#include "target.def"
+#undef IARG
+#undef FARG
+};
+
+const u8 wj_float_args[WJ_FARGS] = {
+#define IARG(position, index)
+#define FARG(position, index)	[position] = index,
+#include "target.def"
+#undef IARG
+#undef FARG
+};
+#undef IREG
+#undef FREG
+
 u8 wj_read_u8(struct wj_cursor *c)
 {
 	if (c->pos == c->end) {

@@ -83,6 +83,7 @@ enum wj_rmw {
 #define WJ_IARGS 6
 #define WJ_FARGS 8
 #define WJ_NO_BASE 15		/* base field of LD, ST, STI, ALD, ARMW, ACAS: address is the offset */
+extern const u8 wj_int_args[WJ_IARGS], wj_float_args[WJ_FARGS];	/* registers by position */
 #define WJ_FIRST_CALLEE_SAVED 8
 #define WJ_CALL_INDIRECT_REG 7
 
@@ -109,6 +110,7 @@ struct wj_function {
 	u32 slot_end[5];	/* index after the last slot of type i32, i64, f32, f64, ref */
 	u8 leaf, callee_saved;
 	bool uses_floats;	/* computes with floats: not for an interpreter without them */
+	bool has_floats;	/* touches a float register at all */
 };
 
 /*
@@ -148,8 +150,8 @@ struct wj_image {
 
 /* An element of a table; 32 bytes, indexed with a shift by the JIT. */
 struct wj_element {
-	const void *code;	/* entry in machine code; NULL: through wj_call_ref */
-	struct wj_instance *instance;	/* whose code; a caller in another one goes through wj_call_ref */
+	const void *code;	/* entry in machine code; never NULL where the instance has the JIT */
+	struct wj_instance *instance;	/* whose code; callers in another one go through wj_call_element */
 	u32 ref;		/* WJ_NULL_REF: none */
 	u32 type_id;		/* canonical in the store; ~0u: none, equal to no type's */
 	u64 unused;
@@ -242,6 +244,9 @@ struct wj_store {
 	u64 hash_key;
 	u64 *stack;			/* the interpreter's guest frames */
 	u32 stack_used;			/* in words of 8 bytes */
+	/* The JIT's native guest stack, and whose frames are lowest on it: below ->guest_sp. */
+	u64 stack_limit, stack_top;
+	struct wj_instance *running;
 };
 
 /* Host functions calling back into guests calling host functions...: each takes native stack. */
@@ -300,6 +305,16 @@ size_t wj_code_size(const struct wj_code *code);
  * stack below `inst->guest_sp`.  0 or a trap, with inst->frames filled.
  */
 int wj_jit_call(struct wj_instance *inst, u32 index, u64 *args);
+/*
+ * fork.  While a host function runs, all that guest code needs is on the guest stack from
+ * inst->guest_sp up to the store's stack_top, and in the instance.  With a copy of both, and
+ * host_sp, guest_sp, entry_sp, stack_limit (of instance and store) and store->running adjusted
+ * to it, wj_jit_resume continues as if that host function had returned `trap`; its results, if
+ * any, are in wj_jit_host_args().  Returns when the innermost entry of guest code does: 0 with
+ * its integer result, or a trap.
+ */
+u64 *wj_jit_host_args(struct wj_instance *inst);
+int wj_jit_resume(struct wj_instance *inst, int trap, u64 *result);
 /* pc in machine code -> function and bytecode offset; false if it is not in this code. */
 bool wj_code_lookup(const struct wj_code *code, u64 pc, struct wj_frame *frame);
 

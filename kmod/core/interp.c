@@ -109,26 +109,6 @@ static void pop_to(struct wj_store *store, const void *p)
 	store->stack_used = (u32)((const u64 *)p - store->stack);
 }
 
-static const u8 int_args[WJ_IARGS] = {
-#define IREG(index, name, saver)
-#define FREG(index, name, saver)
-#define IARG(position, index) [position] = index,
-#define FARG(position, index)
-#include "target.def"
-#undef IARG
-#undef FARG
-};
-
-static const u8 float_args[WJ_FARGS] = {
-#define IARG(position, index)
-#define FARG(position, index) [position] = index,
-#include "target.def"
-#undef IREG
-#undef FREG
-#undef IARG
-#undef FARG
-};
-
 static bool is_float(u8 type)
 {
 	return type == WJ_F32 || type == WJ_F64;
@@ -147,9 +127,9 @@ static void move_args(const struct wj_func_type *type, struct frame *frame, u64 
 		u64 *place;
 
 		if (is_float(type->params[i]) && floats < WJ_FARGS)
-			place = &frame->x[float_args[floats++]];
+			place = &frame->x[wj_float_args[floats++]];
 		else if (!is_float(type->params[i]) && ints < WJ_IARGS)
-			place = &frame->r[int_args[ints++]];
+			place = &frame->r[wj_int_args[ints++]];
 		else
 			place = stack++;
 		if (gather)

@@ -101,6 +101,7 @@ struct wj_jit {
 	const struct wj_image *image;
 	struct wj_error *error;
 	u32 features, mitigations;
+	bool floats;		/* some function uses float registers: else stubs must not */
 	struct wj_layout layout;
 	u32 start;		/* of the constants */
 	u32 *entries;		/* of all functions */
@@ -110,7 +111,7 @@ struct wj_jit {
 	u32 enter, resume, trap, fault, poll, import, runtime, element, call_type;
 	u32 traps[WJ_TRAP_EXPECTED_SHARED_MEMORY + 1];	/* stubs by trap, and ... */
 	u32 trap_stack;					/* ... that of STACK_EXHAUSTED */
-	u32 clear_bhb;
+	u32 clear_bhb, functions_end;
 
 	/* The function being compiled. */
 	const struct wj_function *f;
@@ -127,11 +128,11 @@ struct wj_jit {
 	u32 block_capacity;
 	struct wj_list branches, cold, accesses, runs;
 	struct wj_list long_branches;	/* u8 per forward branch, in order */
-	u32 n_forward;
+	u32 n_forward, short_distance, retries;
 
 	u32 random_left;
 	u32 random[16];
-	u64 dummy[8];		/* what wj_list_add returns when out of memory */
+	u64 dummy[16];		/* what wj_list_add returns when out of memory */
 };
 #define WJ_UNBOUND 0xffffffffu
 
@@ -140,6 +141,7 @@ struct wj_code {
 	u32 n_functions, n_imports;
 	u32 *entries, *frames;
 	u32 functions_end;	/* where the code of the last function ends */
+	u32 retries;		/* functions compiled once more for a branch that was too short */
 	u32 data;		/* jump tables: from here on no instructions */
 	u32 enter, resume;
 	struct wj_site *sites;
@@ -175,7 +177,10 @@ void wj_jit_import_stub(struct wj_jit *j, u32 import);
 void wj_jit_type_stub(struct wj_jit *j, u32 type);
 
 /* run_x86.c: called by generated code. */
-void wj_jit_unwind(struct wj_instance *inst, u32 trap);
+u32 wj_jit_unwind(struct wj_instance *inst, u32 trap);
+
+/* What host calls save on the guest's stack below the return address. */
+#define WJ_HOST_CALL_SAVED (4 * 8)
 
 /* Between wj_jit_call and the stub that enters guest code. */
 struct wj_entry {

@@ -23,7 +23,7 @@ void *wj_alloc(size_t size);
 void wj_free(void *p);
 
 /*
- * Executable memory.  wj_exec_alloc returns where the code will run (16-byte aligned,
+ * Executable memory.  wj_exec_alloc returns where the code will run (64-byte aligned,
  * within the low or high 2 GiB, so that absolute 32-bit sign-extended addresses and
  * rel32 calls to core functions reach), or NULL.  Filled with int3 at first and when
  * freed.  wj_exec_write copies into it (never writable and executable at once).
@@ -87,6 +87,8 @@ u64 wj_scratch(struct wj_process *p);
 /* Work that is due: called when poll_flags is non-zero, from guest code and from long
  * loops in host code.  0, or a trap (WJ_TRAP_INTERRUPTED) that ends the guest. */
 int wj_poll(struct wj_instance *inst);
+/* The bits of *poll_flags that mean work; others may be set (the kernel's thread flags). */
+u32 wj_poll_mask(void);
 
 /* Random bytes for offsets and blinding. */
 void wj_random(void *dst, size_t size);

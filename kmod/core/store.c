@@ -237,7 +237,7 @@ int wj_table_set(struct wj_instance *inst, struct wj_table *table, u32 index, u3
 			return WJ_TRAP_BAD_HOST_ARGUMENT;
 		f = &element.instance->image->functions[function];
 		element.type_id = element.instance->type_ids[f->type];
-		if (f->body && element.instance->engine == WJ_ENGINE_JIT)
+		if (element.instance->engine == WJ_ENGINE_JIT)
 			element.code = wj_code_entry(element.instance->image->code, function);
 		/* Whoever else has this table may outlive the function's instance. */
 		if (element.instance != inst || table->refs > 1)

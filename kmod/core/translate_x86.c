@@ -5,21 +5,36 @@
  */
 #include "jit_x86.h"
 
+enum {
+	XMM0, XMM1, XMM2, XMM3, XMM4, XMM5, XMM6, XMM7,
+	XMM8, XMM9, XMM10, XMM11, XMM12, XMM13, XMM14, XMM15
+};
+
+/* target.def, four times over: registers, and through them the arguments. */
+#define FREG(index, reg, saver)
+#define IARG(position, index)
+#define FARG(position, index)
+#define IREG(index, reg, saver) [index] = (reg),
 const u8 wj_jit_ireg[WJ_IREGS] = {
-#define IREG(index, reg, saver) [index] = reg,
-#define FREG(index, reg, saver)
-#define IARG(position, index)
-#define FARG(position, index)
 #include "target.def"
+};
 #undef IREG
 #undef FREG
-};
-
-enum { XMM0, XMM1, XMM2, XMM3, XMM4, XMM5, XMM6, XMM7, XMM8, XMM9, XMM10, XMM11, XMM12, XMM13, XMM14, XMM15 };
-
+#define IREG(index, reg, saver)
+#define FREG(index, reg, saver) [index] = (reg),
 const u8 wj_jit_freg[WJ_FREGS] = {
-#define IREG(index, reg, saver)
-#define FREG(index, reg, saver) [index] = reg,
+#include "target.def"
+};
+#undef IREG
+#undef FREG
+#undef IARG
+#undef FARG
+
+enum {
+#define IREG(index, reg, saver) IREG_##index = (int)(reg),
+#define FREG(index, reg, saver) FREG_##index = (int)(reg),
+#define IARG(position, index)
+#define FARG(position, index)
 #include "target.def"
 #undef IREG
 #undef FREG
@@ -27,19 +42,10 @@ const u8 wj_jit_freg[WJ_FREGS] = {
 #undef FARG
 };
 
-#define IREG(index, reg, saver) enum { IREG_##index = reg };
-#define FREG(index, reg, saver) enum { FREG_##index = reg };
-#define IARG(position, index)
-#define FARG(position, index)
-#include "target.def"
-#undef IARG
-#undef FARG
-#undef IREG
-#undef FREG
 #define IREG(index, reg, saver)
 #define FREG(index, reg, saver)
-#define IARG(position, index) [position] = IREG_##index,
 #define FARG(position, index)
+#define IARG(position, index) [position] = IREG_##index,
 const u8 wj_jit_iarg[WJ_IARGS] = {
 #include "target.def"
 };
@@ -56,10 +62,11 @@ const u8 wj_jit_farg[WJ_FARGS] = {
 #undef FARG
 
 /* What the sequences below take for granted. */
-static_assert(IREG_0 == RAX && IREG_1 == RDX, "DIV, ARMW, ACAS");
-static_assert(IREG_6 == R10 && IREG_7 == R11, "CALL_INDIRECT: index in r11, r10 free");
-static_assert(IREG_8 == RBX && IREG_9 == RBP && IREG_10 == R12 && IREG_11 == R13,
+static_assert(IREG_0 == (int)RAX && IREG_1 == (int)RDX, "DIV, ARMW, ACAS");
+static_assert(IREG_6 == (int)R10 && IREG_7 == (int)R11, "CALL_INDIRECT: index in r11, r10 free");
+static_assert(IREG_8 == (int)RBX && IREG_9 == (int)RBP && IREG_10 == (int)R12 && IREG_11 == (int)R13,
 	      "callee-saved registers, as prologue and stubs save them");
+static_assert(sizeof(struct wj_element) == 32, "CALL_INDIRECT indexes with a shift");
 
 static u8 ireg(u8 index)
 {
@@ -1098,6 +1105,21 @@ static struct wj_mem global(struct wj_jit *j, u32 index)
 
 /* Control. */
 
+/* Flags: not equal if work is due.  Clobbers rcx. */
+static void test_poll_flags(struct wj_jit *j)
+{
+	u32 mask = wj_poll_mask();
+
+	wj_x86_rm(&j->e, X86_LOAD | X86_W, RCX, field(offsetof(struct wj_instance, poll_flags)));
+	if (mask == ~0u) {
+		wj_x86_rm(&j->e, X86_ALU_IMM8, X86_ALU_CMP, wj_mem(RCX, 0));
+		wj_imm8(&j->e, 0);
+	} else {
+		wj_x86_rm(&j->e, X86_TEST_IMM32, 0, wj_mem(RCX, 0));
+		wj_imm32(&j->e, mask);
+	}
+}
+
 void wj_jit_prologue(struct wj_jit *j)
 {
 	const struct wj_func_type *type = j->type;
@@ -1130,9 +1152,7 @@ void wj_jit_prologue(struct wj_jit *j)
 		cold(j, WJ_COLD_ENTRY_TRAP, X86_A, NULL);
 	}
 	if (!j->f->leaf) {
-		wj_x86_rm(&j->e, X86_LOAD | X86_W, RCX, field(offsetof(struct wj_instance, poll_flags)));
-		wj_x86_rm(&j->e, X86_ALU_IMM8, X86_ALU_CMP, wj_mem(RCX, 0));
-		wj_imm8(&j->e, 0);
+		test_poll_flags(j);
 		cold(j, WJ_COLD_ENTRY_POLL, X86_NE, NULL);
 	}
 	for (i = 0; i < WJ_IREGS - WJ_FIRST_CALLEE_SAVED; i++) {
@@ -1158,9 +1178,7 @@ static void leave(struct wj_jit *j)
 
 static void poll(struct wj_jit *j)
 {
-	wj_x86_rm(&j->e, X86_LOAD | X86_W, RCX, field(offsetof(struct wj_instance, poll_flags)));
-	wj_x86_rm(&j->e, X86_ALU_IMM8, X86_ALU_CMP, wj_mem(RCX, 0));
-	wj_imm8(&j->e, 0);
+	test_poll_flags(j);
 	cold(j, WJ_COLD_POLL, X86_NE, NULL);
 }
 
@@ -1263,7 +1281,6 @@ static void call_indirect(struct wj_jit *j, const struct wj_insn *i)
 	/* A mispredicted branch gets here with index 0. */
 	wj_x86_rr(&j->e, X86_SBB, R10, R10);
 	wj_x86_rr(&j->e, X86_AND, R10, R11);
-	static_assert(sizeof(struct wj_element) == 32, "indexed with a shift");
 	wj_x86_shift_imm(&j->e, X86_SHL, X86_W, R11, 5);
 	wj_x86_rm(&j->e, X86_ADD_LOAD | X86_W, R11, wj_mem(RCX, offsetof(struct wj_table, elements)));
 	wj_x86_rm(&j->e, X86_LOAD, R10, field(j->layout.type_ids + 4 * i->index));

@@ -37,26 +37,6 @@ static const u8 operand_types[] = {
 	[WJ_T_G] = VT_FLOAT,
 };
 
-static const u8 int_args[WJ_IARGS] = {
-#define IREG(index, name, saver)
-#define FREG(index, name, saver)
-#define IARG(position, index) [position] = index,
-#define FARG(position, index)
-#include "target.def"
-#undef IARG
-#undef FARG
-};
-
-static const u8 float_args[WJ_FARGS] = {
-#define IARG(position, index)
-#define FARG(position, index) [position] = index,
-#include "target.def"
-#undef IREG
-#undef FREG
-#undef IARG
-#undef FARG
-};
-
 /* Integer registers that survive calls. */
 #define CALLER 0
 #define CALLEE 1
@@ -349,9 +329,9 @@ static int each_param(struct verifier *v, const struct wj_func_type *type, place
 		struct place place = { .type = value_type(type->params[i]) };
 
 		if (is_float(place.type) && floats < WJ_FARGS) {
-			place.index = float_args[floats++];
+			place.index = wj_float_args[floats++];
 		} else if (!is_float(place.type) && ints < WJ_IARGS) {
-			place.index = int_args[ints++];
+			place.index = wj_int_args[ints++];
 		} else {
 			place.stack = true;
 			place.index = stack++;
@@ -472,7 +452,7 @@ static int check_rt(struct verifier *v, const struct wj_insn *insn)
 	if (!err)
 		err = check_rt_immediate(v, info->imm[1], insn->index2);
 	for (i = 0; info->params[i] && !err; i++)
-		if (int_type(&v->s, int_args[i]) != (info->params[i] == 'R' ? VT_REF : VT_I32))
+		if (int_type(&v->s, wj_int_args[i]) != (info->params[i] == 'R' ? VT_REF : VT_I32))
 			err = reject(v, "argument register is undefined or has another type");
 	if (!err && insn->kind == WJ_RT_TABLE_COPY &&
 	    image->tables[insn->index].type != image->tables[insn->index2].type)
@@ -807,6 +787,8 @@ static int check_instruction(struct verifier *v)
 	if (!err && info->d)
 		err = write_reg(v, insn.d, dt);
 	v->f->uses_floats |= computes_floats(info);
+	v->f->has_floats |= (operand_types[info->d] | operand_types[info->a]) &
+			    (VT_BIT(VT_F32) | VT_BIT(VT_F64)) ? true : false;
 	return err ? err : !!(info->flags & WJ_FLAG_T);
 }
 

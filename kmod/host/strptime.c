@@ -34,7 +34,10 @@ static void skip_space(struct parser *in)
 		in->s++;
 }
 
-/* A number of at most `digits` digits, from min to max; leading space is skipped. */
+/*
+ * A number of at most `digits` digits, from min to max; leading space is skipped.  A digit
+ * that would make too much of it is left, as by glibc: "%m%d" reads 230 as 2 and 30.
+ */
 static bool number(struct parser *in, u32 digits, s32 min, s32 max, s32 *ret)
 {
 	s64 value = 0;
@@ -43,7 +46,7 @@ static bool number(struct parser *in, u32 digits, s32 min, s32 max, s32 *ret)
 	skip_space(in);
 	if (!wj_is_digit(*in->s))
 		return false;
-	for (i = 0; i < digits && wj_is_digit(*in->s); i++)
+	for (i = 0; i < digits && wj_is_digit(*in->s) && value * 10 <= max; i++)
 		value = value * 10 + (*in->s++ - '0');
 	if (value < min || value > max)
 		return false;
@@ -151,7 +154,7 @@ static bool utc_offset(struct parser *in)
 		minutes = (in->s[0] - '0') * 10 + (in->s[1] - '0');
 		in->s += 2;
 	}
-	if (hours > 24 || minutes > 59)
+	if (minutes > 59)
 		return false;
 	in->tm->gmtoff = (hours * 60 + minutes) * 60;
 	if (negative)

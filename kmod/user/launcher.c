@@ -4,6 +4,7 @@
  * process (--host=user) or in the kernel (--host=kernel, kernel.c).
  *
  *   pywasmjit-launch [OPTION...] -- ARGV0 [ARG...]
+ *   pywasmjit-launch [--engine=E] --script		(script.c)
  *
  * Internal: pywasmjit makes the command line; errors of usage are short.
  */
@@ -21,11 +22,18 @@
 
 struct launch launch = { .engine = "jit", .host = "user", .max_memory = 1ull << 32, .launcher_fd = -1, .image_fd = -1 };
 
+static bool same(const char *a, const char *b)
+{
+	size_t n = strlen(a);
+
+	return n == strlen(b) && !memcmp(a, b, n);
+}
+
 static const char *value_of(const char *arg, const char *option)
 {
 	size_t n = strlen(option);
 
-	return !memcmp(arg, option, min(n, strlen(arg) + 1)) ? arg + n : NULL;
+	return strlen(arg) >= n && !memcmp(arg, option, n) ? arg + n : NULL;
 }
 
 static bool parse_number(const char *s, u64 *ret)
@@ -203,11 +211,12 @@ int main(int argc, char **argv, char **envp)
 	const char *value, *image = NULL;
 	u64 number;
 	u32 n_env = 0;
+	bool script = false;
 	size_t size;
 	u8 *bytes;
 	int i, fd = -1, ret;
 
-	for (i = 1; i < argc && memcmp(argv[i], "--", 3); i++) {
+	for (i = 1; i < argc && !same(argv[i], "--"); i++) {
 		if ((value = value_of(argv[i], "--host="))) {
 			launch.host = value;
 		} else if ((value = value_of(argv[i], "--engine="))) {
@@ -224,16 +233,24 @@ int main(int argc, char **argv, char **envp)
 			launch.stats = value;
 		} else if ((value = value_of(argv[i], "--max-memory=")) && parse_number(value, &number)) {
 			launch.max_memory = number;
-		} else if (!memcmp(argv[i], "--trace", 8)) {
+		} else if (same(argv[i], "--trace")) {
 			launch.trace = true;
+		} else if (same(argv[i], "--script")) {
+			script = true;
 		} else {
 			return usage(argv[i]);
 		}
 	}
+	if (!same(launch.engine, "jit") && !same(launch.engine, "interp"))
+		return usage("--engine is jit or interp");
+	memory_limit(launch.max_memory);
+	ret = faults_init();
+	if (ret)
+		return fail(EXIT_OSERR, "the fault handler cannot be set up", ret);
+	if (script)
+		return run_script();
 	if (i + 1 >= argc)
 		return usage("no arguments for the guest");
-	if (memcmp(launch.engine, "jit", 4) && memcmp(launch.engine, "interp", 7))
-		return usage("--engine is jit or interp");
 	i++;
 
 	if (image)
@@ -261,10 +278,7 @@ int main(int argc, char **argv, char **envp)
 	process.trace = launch.trace;
 	if (!process.argv.bytes || !process.envp.bytes)
 		return fail(EXIT_OSERR, "out of memory", -ENOMEM);
-	memory_limit(launch.max_memory);
-	ret = faults_init();
-	if (!ret)
-		ret = wj_process_init(&process);
+	ret = wj_process_init(&process);
 	if (ret)
 		return fail(EXIT_OSERR, "the process cannot be set up", ret);
 	return run(&process, bytes, size);

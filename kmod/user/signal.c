@@ -105,6 +105,11 @@ int wj_poll(struct wj_instance *inst)
 	return run_pending(wj_instance_user(inst));
 }
 
+u32 wj_poll_mask(void)
+{
+	return ~0u;
+}
+
 long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 {
 	const u64 args[6] = { a, b, c, d, e, f };

@@ -50,6 +50,9 @@ bool exec_fixup(u64 pc, u64 *landing);
 /* memory.c */
 void memory_limit(u64 bytes);
 
+/* script.c: exit code */
+int run_script(void);
+
 /* execve.c; 0 or -errno */
 int file_identity(int fd, struct file_identity *ret);
 

@@ -469,7 +469,7 @@ class Emitter:
         if positive & (positive - 1) == 0:
             return self.shl_const(w, a, positive.bit_length() - 1)
         if k in (3, 5, 9):
-            return self.pure(w.lea, (a, a), ((k >> 1).bit_length() - 1 or 1, 0), w.kind)
+            return self.pure(w.lea, (a, a), ((k - 1).bit_length() - 1, 0), w.kind)
         if op[a] == w.mul_imm and a not in self.named:
             return self.mul(w, self.uses[a][0], self.const(w, self.imm[a][0] * k))
         if _fits(k):

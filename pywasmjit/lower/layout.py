@@ -41,13 +41,17 @@ def assemble(al: Allocation) -> bytes:
         targets.append([b])
         edge_of[node] = (p, b)
 
-    _skip_empty(text, terms, targets)
+    while _skip_empty(text, terms, targets):
+        pass
     sequence = _place(al, terms, targets, edge_of)
     return _emit(al, slots, text, terms, targets, edge_of, sequence)
 
 
-def _skip_empty(text: list[bytes], terms: list[tuple[int, int, int, bytes]], targets: list[list[int]]) -> None:
-    """Redirect branches past nodes that only branch on."""
+def _skip_empty(
+    text: list[bytes], terms: list[tuple[int, int, int, bytes]], targets: list[list[int]]
+) -> bool:
+    """Redirect branches past nodes that only branch on; true if that made more such nodes."""
+    again = False
     final = list(range(len(text)))
     for node in range(len(text)):
         seen = {node}
@@ -64,6 +68,8 @@ def _skip_empty(text: list[bytes], terms: list[tuple[int, int, int, bytes]], tar
             if len(succs) == 2 and succs[0] == succs[1] and FORMAT[terms[node][0]] != emit.JT:
                 targets[node] = succs[:1]
                 terms[node] = (_isa.BR, 0, 0, b"")
+                again = True
+    return again
 
 
 def _place(

@@ -286,7 +286,9 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
             ints = (an.live_out[b] & int_bits).bit_count()
             floats = an.live_out[b].bit_count() - ints
         for u in an.phi_out[b]:
-            if next_use[u] != end:
+            n = next_use[u]
+            after.append(n + n)
+            if n != end:
                 next_use[u] = end
                 if h >= 0 and number[u] < 0:
                     if INT_CLASS[types[u]]:

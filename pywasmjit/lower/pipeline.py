@@ -15,10 +15,10 @@ from typing import Final
 
 from pywasmjit.errors import InternalError, PywasmjitError
 from pywasmjit.image import write_image
+from pywasmjit.lower.backend import allocate_and_emit
 from pywasmjit.lower.build import build
 from pywasmjit.lower.info import ModuleInfo
 from pywasmjit.lower.passes import optimise
-from pywasmjit.lower.regalloc import allocate_and_emit
 from pywasmjit.wasm.module import Module
 
 Progress = Callable[[int, int], None]
@@ -35,7 +35,7 @@ def lower_function(info: ModuleInfo, index: int) -> bytes:
     try:
         fn = build(info, index)
         optimise(fn)
-        return allocate_and_emit(fn, info)
+        return allocate_and_emit(fn)
     except PywasmjitError:
         raise
     except Exception as error:

@@ -136,28 +136,26 @@ class Allocation:
         """The best register for v of `cand` (not empty); near: preferred if it costs nothing."""
         an = self.an
         last = an.last_use[v]
+        good = cand
+        h = an.hint[v]
         if cand & INTS:
             if self.next_call < last:
-                want = cand & CALLEE or cand
-            else:
-                want = cand & CALLER or cand
-            if self.next_fixed < last and want & ~3:
-                h = an.hint[v]
+                good = cand & CALLEE or cand
+            if self.next_fixed < last and good & ~3:
                 if not (0 <= h < 2 and an.hint_pos[v] <= self.next_fixed):
-                    want &= ~3
-        else:
-            want = cand
-        h = an.hint[v]
-        if h >= 0 and want >> h & 1 and an.hint_pos[v] <= self.next_call:
+                    good &= ~3
+        if h >= 0 and good >> h & 1 and an.hint_pos[v] <= self.next_call:
             return h
         w = an.web[v]
         if w >= 0:
             r = self.web_reg.get(w, -1)
-            if r >= 0 and want >> r & 1:
+            if r >= 0 and good >> r & 1:
                 return r
-        if near >= 0 and want >> near & 1:
+        if near >= 0 and good >> near & 1:
             return near
-        return (want & -want).bit_length() - 1
+        if self.next_call >= last:
+            good = good & ~CALLEE or good
+        return (good & -good).bit_length() - 1
 
     def distance(self, v: int) -> int:
         """How far the next use of v is."""
@@ -170,7 +168,7 @@ class Allocation:
     def victim(self, cand: int) -> int:
         """The register of `cand`, all occupied, whose value costs least to lose."""
         regs = self.regs
-        best, best_score = -1, -1.0
+        best, best_score = -1, float("-inf")
         while cand:
             low = cand & -cand
             cand ^= low
@@ -248,6 +246,8 @@ class Allocation:
         for b in self.an.order:
             self.enter(b)
             self.body(b)
+            for u in reversed(self.an.phi_out[b]):
+                self.an.next_use[u] = self.an.after.pop() >> 1
             self.exit[b] = self.loc
             self.exit_clean[b] = self.clean
 
@@ -393,7 +393,7 @@ class Allocation:
                     self.memory_phis[worst] = b
                     self.slot_last[worst] = self.position
             near = before.get(fn.uses[v][base_index], -1)
-            if not cand >> near & 1 if near >= 0 else True:
+            if near < 0 or not cand >> near & 1:
                 near = self.web_reg.get(v, -1)
             r = self.pick(v, cand, near)
             entry[v] = r
@@ -404,7 +404,7 @@ class Allocation:
                 self.web_reg[w2] = r
         self.clean = 0
         for v, r in entry.items():
-            if number[v] < 0 or not (number[v] < size and live >> number[v] & 1):
+            if v in phis:
                 continue
             for state, clean, _ in edges:
                 at = state.get(v, -1)

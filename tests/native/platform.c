@@ -212,6 +212,11 @@ int wj_fill_user(u64 dst, u8 byte, size_t size)
 	return 0;
 }
 
+u32 wj_poll_mask(void)
+{
+	return ~0u;
+}
+
 /* Counts; traps at the poll the test asked for, else clears the flags every time. */
 int wj_poll(struct wj_instance *inst)
 {

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the kernel platform share.
+ *
+ * Stacks.  A guest has two of its own, in one vmalloc'ed piece: one for guest code (RSP while it
+ * runs) and one for the C of host/ and core/ that surrounds it.  The kernel's own system calls
+ * run on the task's stack, as everywhere.  So a guest can stop in the middle of any host call,
+ * however deeply nested, and the ioctl can return to the launcher: wj_switch.
+ *
+ *	task stack	ioctl -> run_loop			   system calls
+ *			  | ^  wj_switch			     ^ wj_call_on
+ *	host stack	  v |  wj_process_run -> wj_call ...  dispatch -> wj_sys
+ *	guest stack				   main() ... write()
+ *
+ * Ownership.  A context belongs to one task and its mm, and is linked in the wj_file of the
+ * /dev/wasm it was loaded through.  Everything that host/ and core/ allocate is linked in the
+ * context and freed with it, also where the guest was killed in the middle.
+ */
+#ifndef WJ_KERNEL_H
+#define WJ_KERNEL_H
+
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/thread_info.h>
+#include "../host/process.h"
+#include "uapi.h"
+
+enum wj_state {
+	WJ_LOADING,		/* not in the list yet */
+	WJ_SUSPENDED,		/* outside of the ioctl; also before it has begun */
+	WJ_RUNNING,
+	WJ_ENDED
+};
+
+/* Why the host stack gave control back to the ioctl. */
+enum wj_request {
+	WJ_REQUEST_NONE,
+	WJ_REQUEST_RETURN,	/* return code and event of the context to the launcher */
+};
+
+struct wj_context {
+	struct list_head link;		/* in wj_file.contexts */
+	struct wj_file *file;
+	struct task_struct *task;	/* compared only, unless it is current */
+	struct mm_struct *mm;		/* likewise */
+	int state;			/* enum wj_state; under file->lock */
+	struct preempt_notifier notifier;
+	bool fpu_live;			/* registers hold the user's state, also after interrupts */
+
+	u8 *stacks;
+	size_t stacks_size;
+	u64 guest_limit, guest_top;	/* guest code's */
+	u64 host_sp, task_sp;		/* suspended host stack; task stack while in the ioctl */
+	u64 host_limit;
+
+	/* From the ioctl to the host stack. */
+	u32 op, signal;
+	s64 result;
+	u8 siginfo[128];
+	/* From the host stack to the ioctl. */
+	long code;			/* what the ioctl returns */
+	u32 event;
+	s32 status;
+	u64 nr, args[6];
+
+	struct wj_process process;
+	u8 *image;			/* the copy that was verified */
+	u64 scratch;			/* user address; a page for wj_log above it */
+	u64 max_memory;
+	u64 handler, restorer;
+	s32 hidden_fds[WJ_HIDDEN_FDS];
+	struct list_head allocations;
+	u64 system_calls, returns;
+	bool started, dying;
+};
+
+struct wj_file {
+	spinlock_t lock;		/* the list, states in it */
+	struct list_head contexts;
+};
+
+/* The context whose guest the current task runs right now, or is loading; else NULL. */
+DECLARE_PER_CPU(struct wj_context *, wj_current);
+static inline struct wj_context *wj_current_context(void)
+{
+	return this_cpu_read(wj_current);
+}
+
+/* fpu.c: from enter to leave, current runs `c` and xmm registers are the guest's. */
+int wj_fpu_init(void);
+void wj_fpu_deinit(void);
+bool wj_fpu_available(void);
+void wj_enter(struct wj_context *c);
+void wj_leave(struct wj_context *c);
+/* Around C that may compute with floats or block: what is kept is what the user state says. */
+static inline void wj_fpu_pause(struct wj_context *c)
+{
+	c->fpu_live = false;
+	barrier();
+}
+void wj_fpu_reload(void);
+static inline void wj_fpu_continue(struct wj_context *c)
+{
+	c->fpu_live = true;
+	barrier();
+	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
+		wj_fpu_reload();
+}
+
+/* symbols.c: functions that the kernel does not export, as trampolines in the pool. */
+int wj_symbols_init(void);
+const void *wj_syscall_entry(unsigned int nr);	/* long (const struct pt_regs *), or NULL */
+
+/* exec.c */
+int wj_pool_init(void);
+void wj_pool_deinit(void);
+/* Code for the module itself. */
+const void *wj_pool_trampoline(unsigned long target);
+
+/* memory.c */
+int wj_stacks_create(struct wj_context *c);
+void wj_stacks_destroy(struct wj_context *c);
+void wj_free_all(struct wj_context *c);
+
+/* switch.S */
+void wj_switch(u64 *save, u64 sp);
+void wj_switch_start(void);
+long wj_call_on(const void *function, void *argument, u64 sp);
+
+/* run.c */
+/* The body of WJ_IOC_RUN: `c` is RUNNING.  What the ioctl returns. */
+long wj_run(struct wj_context *c);
+/* On the host stack: a system call, without looking at signals or filters. */
+long wj_sys_direct(struct wj_context *c, unsigned int nr, const u64 args[6]);
+/* On the host stack: return to the launcher with c->code, c->event; op it came back with. */
+u32 wj_return_to_launcher(struct wj_context *c);
+
+/* device.c */
+int wj_device_init(void);
+void wj_device_deinit(void);
+
+/* log.c: the buffer above scratch. */
+#define WJ_LOG_SIZE 1024u
+
+#endif
