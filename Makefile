@@ -53,6 +53,54 @@ $(BUILD)/launcher/%.S.o: kmod/%.S Makefile
 	@mkdir -p $(@D)
 	$(CC) $(LAUNCHER_CFLAGS) -c -o $@ $<
 
+# ---------------------------------------------------------------------------- the two commands
+
+## run            set up, build nginx.wasm, serve a page with it (HOST=auto|kernel|user, ONCE=1, PORT=8080)
+.PHONY: run
+run: START := $(shell date +%s.%N)
+run: setup
+	$(PYTHON) scripts/run_nginx.py --host $(HOST) --port $(or $(PORT),8080) --since $(START) $(if $(ONCE),--once)
+
+## test           set up, check, and pass the tests in user space and one virtual machine
+.PHONY: test
+test: setup check
+	scripts/timed.sh "make test" $(PYTHON) -m pytest -q tests/unit tests/encode tests/verify tests/spec tests/e2e
+
+## test-vm        kernels in virtual machines
+.PHONY: test-vm
+test-vm: setup
+	scripts/timed.sh "make test-vm" $(PYTHON) -m pytest -q tests/vm -m "not long"
+
+## test-long      what takes long: soak, fuzzing, the debug kernel
+.PHONY: test-long
+test-long: setup
+	scripts/timed.sh "make test-long" $(PYTHON) -m pytest -q -m long
+
+## test-fresh     both commands of the README as a new user, in a fresh Debian (debootstrap)
+.PHONY: test-fresh
+test-fresh:
+	scripts/timed.sh "make test-fresh" scripts/test_fresh.sh
+
+## spec           the official WebAssembly test suite on both engines
+.PHONY: spec
+spec: setup
+	$(PYTHON) -m pywasmjit.cli wast
+
+# ---------------------------------------------------------------------------- checks
+
+## generate       write the generated files again (instruction table, guest stubs, ABI)
+.PHONY: generate
+generate: setup
+	$(PYTHON) scripts/gen_isa.py
+
+## check          formatting, types, generated files, C style
+.PHONY: check
+check: setup
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	$(PYTHON) scripts/gen_isa.py --check
+	$(PYTHON) scripts/check_source.py
+
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)

@@ -8,11 +8,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 
-from pywasmjit import launch
+from pywasmjit import __version__, launch
 from pywasmjit.errors import OutputError, PywasmjitError, UsageError
+from pywasmjit.vm import cli as vm_cli
 
 EXIT_CODES = """\
 exit codes:
@@ -42,13 +42,6 @@ def setting(text: str) -> str:
     return text
 
 
-def version() -> str:
-    try:
-        return metadata.version("pywasmjit")
-    except metadata.PackageNotFoundError:
-        return "0.1.0 (not installed)"
-
-
 def build_parser() -> argparse.ArgumentParser:
     """All commands and options; man pages and completion are made from it."""
     parser = argparse.ArgumentParser(
@@ -58,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"pywasmjit {version()}")
+    parser.add_argument("--version", action="version", version=f"pywasmjit {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="show phases with their times")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
@@ -77,16 +70,25 @@ def build_parser() -> argparse.ArgumentParser:
                          help="append counters to this file when a guest process ends")
     command.add_argument("file", type=Path, metavar="FILE", help="a .wasm file or a compiled image")
     command.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARG")
-    command.set_defaults(run=run_exec)
+    command.set_defaults(function=run_exec)
 
     command = commands.add_parser("compile", help="lower a wasm file to an image", allow_abbrev=False)
     command.add_argument("-o", "--output", type=Path, required=True, metavar="IMAGE")
     command.add_argument("file", type=Path, metavar="FILE")
-    command.set_defaults(run=run_compile)
+    command.set_defaults(function=run_compile)
 
     command = commands.add_parser("validate", help="check a wasm file", allow_abbrev=False)
     command.add_argument("file", type=Path, metavar="FILE")
-    command.set_defaults(run=run_validate)
+    command.set_defaults(function=run_validate)
+
+    command = commands.add_parser("wast", help="run test scripts of the WebAssembly specification",
+                                  allow_abbrev=False)
+    command.add_argument("--engine", choices=("jit", "interp", "both"), default="both")
+    command.add_argument("scripts", nargs="*", type=Path, metavar="FILE.wast",
+                         help="default: the official suite of WebAssembly 2.0 without SIMD")
+    command.set_defaults(function=run_wast)
+
+    vm_cli.add_parser(commands)
     return parser
 
 
@@ -137,12 +139,18 @@ def run_validate(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_wast(options: argparse.Namespace) -> int:
+    from pywasmjit import wast_run
+
+    return wast_run.main(options.scripts, options.engine)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; every error a user can cause is one line and a stable exit code."""
     options = build_parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = options.run
+    function: Callable[[argparse.Namespace], int] = options.function
     try:
-        return run(options)
+        return function(options)
     except UsageError as error:
         print(f"pywasmjit: {error}", file=sys.stderr)
         return error.exit_code

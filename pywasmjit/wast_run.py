@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import struct
 import subprocess
+import sys
+import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -249,9 +251,31 @@ class Runner:
         raise AssertionError(f"unknown command {command}")
 
 
-def run(paths: Iterator[Path] | list[Path], engine: str) -> Report:
+def run(paths: Iterable[Path], engine: str) -> Report:
     """Run converted scripts on one engine."""
     report = Report()
     for path in paths:
         Runner(engine, report).run(path)
     return report
+
+
+def main(scripts: Sequence[Path], engine: str) -> int:
+    """`pywasmjit wast`: the suite, or these scripts; 1 if an assertion failed."""
+    with tempfile.TemporaryDirectory(prefix="pywasmjit-wast-") as name:
+        paths = wast.converted_suite() if not scripts else []
+        for script in scripts:
+            paths.append(Path(name) / f"{script.stem}.json")
+            wast.convert(script, paths[-1])
+        total = Report()
+        for each in ("interp", "jit") if engine == "both" else (engine,):
+            report = run(paths, each)
+            print(f"{each}: {report.summary()}")
+            total.passed += report.passed
+            total.failures += report.failures
+            total.skipped += report.skipped
+    for failure in total.failures:
+        print(failure, file=sys.stderr)
+    for reason, count in sorted(total.skipped.items()):
+        print(f"{count} skipped: {reason}")
+    print(total.summary())
+    return bool(total.failures)

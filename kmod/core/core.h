@@ -81,13 +81,16 @@ void wj_store_destroy(struct wj_store *store);	/* destroys what is left of its i
  * "unknown import"), or a positive trap (out of bounds segment), after which the instance
  * still exists for what it already wrote into imported tables: *ret is set.
  */
-int wj_instance_create(struct wj_store *store, struct wj_image *image, enum wj_engine engine, 
+int wj_instance_create(struct wj_store *store, struct wj_image *image, enum wj_engine engine,
 		       const struct wj_extern *imports, void *user, struct wj_error *error, struct wj_instance **ret);
 void wj_instance_destroy(struct wj_instance *inst);
 void *wj_instance_user(struct wj_instance *inst);	/* `user` given above: struct wj_process */
 struct wj_image *wj_instance_image(struct wj_instance *inst);
 
 int wj_instance_export(struct wj_instance *inst, const char *name, enum wj_kind *kind, u32 *index);
+/* The same for any name that wasm allows, NUL included. */
+int wj_instance_find_export(struct wj_instance *inst, const u8 *name, size_t size,
+			    enum wj_kind *kind, u32 *index);
 int wj_instance_start_function(struct wj_instance *inst, u32 *index);	/* -ENOENT: none */
 const struct wj_func_type *wj_instance_func_type(struct wj_instance *inst, u32 index);
 const char *wj_instance_func_name(struct wj_instance *inst, u32 index, char *buffer, size_t size);

@@ -593,7 +593,12 @@ struct wj_image *wj_instance_image(struct wj_instance *inst)
 
 int wj_instance_export(struct wj_instance *inst, const char *name, enum wj_kind *kind, u32 *index)
 {
-	size_t size = strlen(name);
+	return wj_instance_find_export(inst, (const u8 *)name, strlen(name), kind, index);
+}
+
+int wj_instance_find_export(struct wj_instance *inst, const u8 *name, size_t size,
+			    enum wj_kind *kind, u32 *index)
+{
 	u32 i;
 
 	for (i = 0; i < inst->image->n_exports; i++) {

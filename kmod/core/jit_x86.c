@@ -273,7 +273,7 @@ static int compile_function(struct wj_jit *j, u32 index)
 		for (k = 0; k < j->cold.count && !j->e.error; k++) {
 			struct wj_cold cold = ((struct wj_cold *)j->cold.items)[k];
 
-			wj_jit_cold(j, &cold);
+			wj_jit_emit_cold(j, &cold);
 		}
 		if (j->e.error)
 			return j->e.error;

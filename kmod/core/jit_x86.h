@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the parts of the x86-64 JIT share: jit_x86.c compiles an image, function by function,
- * with translate_x86.c (instructions) and stubs_x86.c (ways into and out of guest code);
+ * with translate*_x86.c (instructions) and stubs_x86.c (ways into and out of guest code);
  * run_x86.c enters the code and unwinds it.
  *
  * Registers in guest code: those of target.def; rcx, xmm14 and xmm15 are scratch within one
@@ -30,8 +30,8 @@
 #define WJ_CPU_AVX	32u
 u32 wj_cpu_features(void);
 
-extern const u8 wj_jit_ireg[WJ_IREGS], wj_jit_freg[WJ_FREGS];
-extern const u8 wj_jit_iarg[WJ_IARGS], wj_jit_farg[WJ_FARGS];	/* machine registers */
+extern const u8 wj_jit_ireg[16], wj_jit_freg[16];	/* machine registers; of arguments: */
+extern const u8 wj_jit_iarg[WJ_IARGS], wj_jit_farg[WJ_FARGS];
 
 /* Constants at the start of the code; masks are 16 bytes for the sake of SSE. */
 enum wj_jit_constant {
@@ -169,7 +169,7 @@ void wj_jit_branch(struct wj_jit *j, int cc, u32 block);
 /* translate_x86.c */
 void wj_jit_prologue(struct wj_jit *j);
 void wj_jit_translate(struct wj_jit *j, const struct wj_insn *i);
-void wj_jit_cold(struct wj_jit *j, const struct wj_cold *cold);
+void wj_jit_emit_cold(struct wj_jit *j, const struct wj_cold *cold);
 
 /* stubs_x86.c */
 void wj_jit_stubs(struct wj_jit *j);

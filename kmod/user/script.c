@@ -3,12 +3,12 @@
  * pywasmjit-launch --script: many modules in one store, driven line by line on standard input.
  * `pywasmjit wast` runs the official test suite with it.
  *
- *	module ID SIZE NAME\n<SIZE bytes of image>	instantiate, imports from registered modules
+ *	module ID SIZE\n<SIZE bytes of image>	instantiate, imports from registered modules
  *	register ID NAME				its exports become NAME's
  *	invoke ID FIELD [HEX...]			call an export; arguments as 64-bit patterns
  *	get ID FIELD					read a global
  *
- * NAME and FIELD are hexadecimal, "-" if empty.  One line answers each: "ok [HEX...]",
+ * NAME and FIELD are in hexadecimal, "-" if empty.  One line answers each: "ok [HEX...]",
  * "trap TEXT", "reject TEXT" (image), "link TEXT" (imports) or "error TEXT".
  */
 #include "user.h"
@@ -95,8 +95,8 @@ static int hex_digit(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The next word of the line: hexadecimal text decoded, NUL-terminated. */
-static bool take_text(const char **line, char *to, size_t size)
+/* The next word of the line: hexadecimal text decoded, and a NUL. */
+static bool take_text(const char **line, char *to, size_t size, size_t *length)
 {
 	const char *at = *line;
 	size_t n = 0;
@@ -112,6 +112,7 @@ static bool take_text(const char **line, char *to, size_t size)
 		at += 2;
 	}
 	to[n] = 0;
+	*length = n;
 	*line = at;
 	return *at == ' ' || !*at;
 }
@@ -143,18 +144,14 @@ static struct wj_instance *find(u32 id)
 
 static bool resolve(const struct wj_import_info *info, struct wj_extern *ext)
 {
-	static char field[MAX_FIELD];
 	enum wj_kind kind;
 
-	if (info->name_size >= sizeof(field))
-		return false;
-	memcpy(field, info->name, info->name_size);
-	field[info->name_size] = 0;
 	for (u32 i = n_registered; i; i--) {
 		if (strlen(registry[i - 1].name) != info->module_size ||
 		    memcmp(registry[i - 1].name, info->module, info->module_size))
 			continue;
-		if (wj_instance_export(registry[i - 1].inst, field, &kind, &ext->index))
+		if (wj_instance_find_export(registry[i - 1].inst, info->name, info->name_size,
+					    &kind, &ext->index))
 			return false;
 		ext->kind = kind;
 		ext->instance = registry[i - 1].inst;
@@ -221,11 +218,12 @@ static void invoke(struct wj_instance *inst, const char *line)
 	const struct wj_func_type *type;
 	static char field[MAX_FIELD];
 	enum wj_kind kind;
+	size_t length;
 	u32 index, n = 0;
 	int trap;
 
-	if (!take_text(&line, field, sizeof(field)) || wj_instance_export(inst, field, &kind, &index) ||
-	    kind != WJ_FUNC) {
+	if (!take_text(&line, field, sizeof(field), &length) ||
+	    wj_instance_find_export(inst, (const u8 *)field, length, &kind, &index) || kind != WJ_FUNC) {
 		put("error no such function");
 		return;
 	}
@@ -251,12 +249,13 @@ static void get(struct wj_instance *inst, const char *line)
 {
 	static char field[MAX_FIELD];
 	enum wj_kind kind;
+	size_t length;
 	u32 index;
 	u64 value;
 	u8 type;
 
-	if (!take_text(&line, field, sizeof(field)) || wj_instance_export(inst, field, &kind, &index) ||
-	    kind != WJ_GLOBAL || wj_global_get(inst, index, &value, &type)) {
+	if (!take_text(&line, field, sizeof(field), &length) ||
+	    wj_instance_find_export(inst, (const u8 *)field, length, &kind, &index) || kind != WJ_GLOBAL || wj_global_get(inst, index, &value, &type)) {
 		put("error no such global");
 		return;
 	}
@@ -275,6 +274,7 @@ static const char *command(const char *line, const char *word)
 static void run_line(const char *line)
 {
 	const char *rest;
+	size_t length;
 	u64 id, size;
 
 	if ((rest = command(line, "module")) && take_hex(&rest, &id) && take_hex(&rest, &size)) {
@@ -292,7 +292,7 @@ static void run_line(const char *line)
 			put("error out of memory");
 	} else if ((rest = command(line, "register")) && take_hex(&rest, &id) && find(id) &&
 		   n_registered < ARRAY_SIZE(registry) &&
-		   take_text(&rest, registry[n_registered].name, sizeof(registry[0].name))) {
+		   take_text(&rest, registry[n_registered].name, sizeof(registry[0].name), &length)) {
 		registry[n_registered++].inst = find(id);
 		put("ok");
 	} else if ((rest = command(line, "invoke")) && take_hex(&rest, &id) && find(id)) {

@@ -259,7 +259,7 @@ class _Builder(Emitter):
     )  # fmt: skip
 
     def __init__(self, info: ModuleInfo, index: int) -> None:
-        super().__init__()
+        super().__init__(info.slack)
         body = info.module.functions[index - info.imported]
         params, results = info.types[body.type_index]
         self.info = info

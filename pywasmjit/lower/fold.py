@@ -228,14 +228,18 @@ class Emitter:
     op, uses, imm, type: as in ir.Function.  home: the block of each value.
     insts: instructions of the current block.  mem, gmem: what loads and reads of globals
     depend on; a new number after anything that may write.
+    slack: bytes of the 32-bit address space that memory can never grow into.
     """
 
     __slots__ = (
-        "_consts", "_depth", "_idom", "_live", "_top", "block", "gmem", "home", "imm", "insts",
-        "mem", "named", "op", "table", "type", "uses",
+        "_accessed", "_consts", "_depth", "_idom", "_live", "_top", "block", "gmem", "home", "imm",
+        "insts", "mem", "named", "op", "slack", "table", "type", "uses",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, slack: int = 0) -> None:
+        self.slack = slack
+        # Block of the first access with this value as base.
+        self._accessed: dict[int, int] = {}
         self.op: list[int] = []
         self.uses: list[Ints] = []
         self.imm: list[Ints] = []
@@ -952,16 +956,32 @@ class Emitter:
             # The sum wraps at 2^32, the offset does not: only where it cannot.
             k = self.imm[base][0]
             x = self.uses[base][0]
-            if k > 0 and offset + k <= _U32_MAX and self.umax(x) + k <= _U32_MAX:
-                return (x,), offset + k
+            while k > 0:
+                if self._cannot_wrap(x, k) and offset + k <= _U32_MAX:
+                    base = x
+                    offset += k
+                    break
+                if self.op[x] != I32_ADD_IMM or self.imm[x][0] <= 0:
+                    break
+                k += self.imm[x][0]
+                x = self.uses[x][0]
+        accessed = self._accessed
+        if base not in accessed or not self._live[accessed[base]]:
+            accessed[base] = self.block
         return (base,), offset
+
+    def _cannot_wrap(self, x: int, k: int) -> bool:
+        """Whether x + k stays below 2^32, k > 0."""
+        if k <= self.slack:
+            # An access at x (and any offset) before this one would have trapped otherwise.
+            home = self._accessed.get(x)
+            if home is not None and self._live[home]:
+                return True
+        return self.umax(x) + k <= _U32_MAX
 
     def load(self, op: int, kind: int, base: int, offset: int) -> int:
         """A load of linear memory."""
-        if self.op[base] in (I32_CONST, I32_ADD_IMM):
-            uses, offset = self.address(base, offset)
-        else:
-            uses = (base,)
+        uses, offset = self.address(base, offset)
         key = (op, uses, offset, self.mem)
         v = self.table.get(key)
         if v is not None and self._live[self.home[v]]:

@@ -11,6 +11,8 @@ from pywasmjit.wasm.module import Module
 
 KINDS: Final = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x70: REF, 0x6F: REF}
 
+MAX_PAGES: Final = 65536
+
 Signature = tuple[tuple[int, ...], tuple[int, ...]]
 
 
@@ -20,7 +22,8 @@ class ModuleInfo:
 
     types: (parameters, results) of each type, as IR types.  functions: type index of every
     function, imports included; the first `imported` are imports.  globals: (IR type,
-    mutable) of every global.
+    mutable) of every global.  slack: bytes of the 32-bit address space that memory can never
+    grow into.
     """
 
     module: Module
@@ -29,6 +32,7 @@ class ModuleInfo:
     functions: tuple[int, ...]
     imported: int
     globals: tuple[tuple[int, bool], ...]
+    slack: int
 
     @classmethod
     def of(cls, module: Module) -> ModuleInfo:
@@ -43,4 +47,18 @@ class ModuleInfo:
             module.func_type_indices,
             module.num_imported_functions,
             tuple((KINDS[t], mutable) for t, mutable in module.global_types),
+            _slack(module),
         )
+
+
+def _slack(module: Module) -> int:
+    # The core never lets a memory grow to all 65536 pages; one may start with them, though, and
+    # an imported one may have been made by anybody.
+    if not module.memory_types:
+        return 0
+    minimum, maximum = module.memory_types[0]
+    if maximum is None:
+        maximum = MAX_PAGES if module.num_imported_memories else MAX_PAGES - 1
+    elif not module.num_imported_memories:
+        maximum = min(maximum, MAX_PAGES - 1)
+    return (MAX_PAGES - max(minimum, maximum)) << 16

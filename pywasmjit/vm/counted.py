@@ -2,7 +2,8 @@
 """Run a command in a guest whose clock counts instructions: equal runs give equal logs.
 
 One instruction is one nanosecond. That makes a regression gate and a ratio, never a speed:
-caches, the cost of a trap and mitigations are not seen, string instructions count per iteration.
+caches, the cost of a trap and mitigations are not seen, string instructions count per iteration,
+and waiting counts as if instructions were executed (`sleep 1` is 10^9 of them).
 
     counted = run_counted("sha256sum /data", files={"data": Path("...")})
     print(counted.instructions, counted.output)

@@ -169,6 +169,39 @@ static void do_image(void)
 	report(ret, &error);
 }
 
+static void put_hex(const u8 *bytes, u32 size)
+{
+	u32 i;
+
+	putchar(' ');
+	for (i = 0; i < size; i++)
+		printf("%02x", bytes[i]);
+	if (!size)
+		putchar('-');
+}
+
+/* Module, name, kind of each. */
+static void do_imports(void)
+{
+	u64 id = number();
+	u32 i;
+
+	if (id >= MAX_IMAGES || !images[id].image) {
+		failed("bad image id");
+		return;
+	}
+	printf("ok");
+	for (i = 0; i < wj_image_import_count(images[id].image); i++) {
+		struct wj_import_info info;
+
+		wj_image_import(images[id].image, i, &info);
+		put_hex(info.module, info.module_size);
+		put_hex(info.name, info.name_size);
+		printf(" %x", info.kind);
+	}
+	putchar('\n');
+}
+
 static void do_drop_image(void)
 {
 	u64 id = number();
@@ -258,12 +291,12 @@ static void do_export(void)
 {
 	struct wj_instance *inst = instance();
 	const char *word = strtok(NULL, " \n");
-	char name[4096];
+	u8 name[4096];
+	size_t size = unhex(word && strcmp(word, "-") ? word : "", name, sizeof(name));
 	enum wj_kind kind;
 	u32 index;
 
-	name[unhex(word && strcmp(word, "-") ? word : "", (u8 *)name, sizeof(name) - 1)] = 0;
-	if (wj_instance_export(inst, name, &kind, &index))
+	if (wj_instance_find_export(inst, name, size, &kind, &index))
 		failed("no such export");
 	else
 		printf("ok %x %x\n", kind, index);
@@ -479,6 +512,7 @@ static const struct {
 	bool takes_instance;
 } commands[] = {
 	{ "image", do_image, false }, { "drop_image", do_drop_image, false },
+	{ "imports", do_imports, false },
 	{ "instance", do_instance, false }, { "drop", do_drop, false },
 	{ "export", do_export, true }, { "call", do_plain_call, true },
 	{ "call_table", do_call_table, true }, { "call_ref", do_call_ref, true },

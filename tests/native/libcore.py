@@ -245,6 +245,15 @@ class Core:
         self._images += 1
         return number
 
+    def imports(self, image: int) -> list[tuple[str, str, int]]:
+        """Module, name and kind (wj_kind) of each import."""
+        words = self.command(f"imports {image}")
+        modules, names = (
+            [bytes.fromhex(word.strip("-")).decode(errors="replace") for word in words[i::3]]
+            for i in (0, 1)
+        )
+        return list(zip(modules, names, [int(word, 16) for word in words[2::3]], strict=True))
+
     def drop_image(self, image: int) -> None:
         self.command(f"drop_image {image}")
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -78,9 +79,9 @@ def test_only_what_changed_is_compiled(kernel: Kernel, tmp_path: Path) -> None:
 def test_a_compile_error_names_the_source(kernel: Kernel, tmp_path: Path) -> None:
     source = _source(tmp_path)
     (source / "main.c").write_text("int broken(\n")
-    with pytest.raises(KbuildError, match=rf"(?s){kernel.release}.*{source}/main.c:1:") as caught:
+    with pytest.raises(KbuildError, match=re.escape(f"{source}/main.c:1:")) as caught:
         kbuild.build_module(kernel.headers, tmp_path / "probe.ko", source=source, paths=PATHS)
-    assert "cache" not in str(caught.value).partition("main.c:1:")[0]
+    assert str(caught.value).startswith(f"building the module for {kernel.release} with gcc")
     assert not (tmp_path / "probe.ko").exists()
 
 
@@ -122,7 +123,7 @@ def test_a_missing_symbol_is_named(kernel: Kernel, probe: Path, tmp_path: Path) 
     kept = [line for line in symbols if "\tmisc_register\t" not in line]
     assert len(kept) == len(symbols) - 1
     (headers / "Module.symvers").write_text("".join(kept))
-    with pytest.raises(KbuildError, match=rf"misc_register, which kernel {kernel.release}"):
+    with pytest.raises(KbuildError, match=rf"misc_register, which kernel {re.escape(kernel.release)}"):
         kbuild.check_module(probe, headers)
     changed = [
         f"0x12345678\t{line.partition(chr(9))[2]}" if "\tmisc_register\t" in line else line
