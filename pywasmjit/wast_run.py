@@ -23,6 +23,7 @@ from pywasmjit.wasm.opcodes import EXTERNREF, F32, F64, FUNCREF, I32, I64
 
 TEXT_FORMAT = "malformed text format: pywasmjit reads only the binary format"
 NULL = 0xFFFFFFFF
+MAX_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -273,8 +274,10 @@ def main(scripts: Sequence[Path], engine: str) -> int:
             total.passed += report.passed
             total.failures += report.failures
             total.skipped += report.skipped
-    for failure in total.failures:
+    for failure in total.failures[:MAX_SHOWN]:
         print(failure, file=sys.stderr)
+    if len(total.failures) > MAX_SHOWN:
+        print(f"... and {len(total.failures) - MAX_SHOWN} more failures", file=sys.stderr)
     for reason, count in sorted(total.skipped.items()):
         print(f"{count} skipped: {reason}")
     print(total.summary())

@@ -334,7 +334,7 @@ static int find_host(struct wj_process *p, struct wj_resolver *resolver, struct 
 		return 0;
 	if (plain.p[plain.n - 1] == '.')
 		plain.n--;
-	if (!plain.n || plain.n >= WJ_HOST_SIZE)
+	if (!plain.n || plain.n >= WJ_HOST_SIZE || plain.p[plain.n - 1] == '.')
 		return 0;
 	if (flags & WJ_AI_ADDRCONFIG) {
 		r = narrow_to_configured(p, &want);

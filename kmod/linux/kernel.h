@@ -51,11 +51,10 @@ struct wj_context {
 	struct preempt_notifier notifier;
 	bool fpu_live;			/* registers hold the user's state, also after interrupts */
 
-	u8 *stacks;
-	size_t stacks_size;
-	u64 guest_limit, guest_top;	/* guest code's */
+	u8 *guest_stack, *host_stack;
+	u64 guest_limit, guest_top;
 	u64 host_sp, task_sp;		/* suspended host stack; task stack while in the ioctl */
-	u64 host_limit;
+	u64 host_limit;			/* below it no signal handler is begun */
 
 	/* From the ioctl to the host stack. */
 	u32 op, signal;
@@ -118,8 +117,9 @@ const void *wj_syscall_entry(unsigned int nr);	/* long (const struct pt_regs *),
 /* exec.c */
 int wj_pool_init(void);
 void wj_pool_deinit(void);
-/* Code for the module itself. */
-const void *wj_pool_trampoline(unsigned long target);
+/* Code that jumps to the targets, for the module's own use; stays. */
+int wj_pool_trampolines(const unsigned long *targets, u32 count, const void **ret);
+void wj_exec_free_all(struct wj_context *c);
 
 /* memory.c */
 int wj_stacks_create(struct wj_context *c);
@@ -132,6 +132,7 @@ void wj_switch_start(void);
 long wj_call_on(const void *function, void *argument, u64 sp);
 
 /* run.c */
+void wj_run_guest(struct wj_context *c);	/* the bottom of the host stack */
 /* The body of WJ_IOC_RUN: `c` is RUNNING.  What the ioctl returns. */
 long wj_run(struct wj_context *c);
 /* On the host stack: a system call, without looking at signals or filters. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Changing stacks. */
+/* Changing stacks, and copies inside user memory. */
 #include <linux/linkage.h>
+#include <asm/asm.h>
 #include <asm/nospec-branch.h>
 
 	.text
@@ -49,5 +50,51 @@ SYM_FUNC_START(wj_call_on)
 	popq %rbp
 	RET
 SYM_FUNC_END(wj_call_on)
+
+/*
+ * size_t wj_user_fill(u64 dst, u8 byte, size_t size)
+ * size_t wj_user_move_up(u64 dst, u64 src, size_t size)
+ * size_t wj_user_move_down(u64 dst, u64 src, size_t size)	from the end
+ *
+ * User memory, with access enabled (stac) by the caller, who checked the ranges.  Returns how
+ * many bytes are left after a fault.
+ */
+SYM_FUNC_START(wj_user_fill)
+	movl %esi, %eax
+	movq %rdx, %rcx
+1:	rep stosb
+2:	movq %rcx, %rax
+	RET
+	_ASM_EXTABLE(1b, 2b)
+SYM_FUNC_END(wj_user_fill)
+
+SYM_FUNC_START(wj_user_move_up)
+	movq %rdx, %rcx
+1:	rep movsb
+2:	movq %rcx, %rax
+	RET
+	_ASM_EXTABLE(1b, 2b)
+SYM_FUNC_END(wj_user_move_up)
+
+SYM_FUNC_START(wj_user_move_down)
+1:	cmpq $8, %rdx
+	jb 4f
+2:	movq -8(%rsi,%rdx), %rax
+3:	movq %rax, -8(%rdi,%rdx)
+	subq $8, %rdx
+	jmp 1b
+4:	testq %rdx, %rdx
+	jz 7f
+5:	movb -1(%rsi,%rdx), %al
+6:	movb %al, -1(%rdi,%rdx)
+	decq %rdx
+	jmp 4b
+7:	movq %rdx, %rax
+	RET
+	_ASM_EXTABLE(2b, 7b)
+	_ASM_EXTABLE(3b, 7b)
+	_ASM_EXTABLE(5b, 7b)
+	_ASM_EXTABLE(6b, 7b)
+SYM_FUNC_END(wj_user_move_down)
 
 	.section .note.GNU-stack, "", @progbits

@@ -51,7 +51,7 @@ static void report(int ret, const struct wj_error *error)
 }
 
 /* The next word of the line as a number. */
-static u64 number(void)
+u64 driver_number(void)
 {
 	const char *word = strtok(NULL, " \n");
 
@@ -70,9 +70,20 @@ static size_t unhex(const char *text, u8 *bytes, size_t size)
 
 static struct wj_instance *instance(void)
 {
-	u64 i = number();
+	u64 i = driver_number();
 
 	return i < MAX_INSTANCES ? instances[i] : NULL;
+}
+
+struct wj_image *driver_image(u64 id)
+{
+	return id < MAX_IMAGES ? images[id].image : NULL;
+}
+
+bool __attribute__((weak)) jit_command(const char *word)
+{
+	(void)word;
+	return false;
 }
 
 /*
@@ -147,7 +158,7 @@ static const struct {
 
 static void do_image(void)
 {
-	u64 id = number(), size = number();
+	u64 id = driver_number(), size = driver_number();
 	struct wj_error error;
 	struct image *image;
 	int ret;
@@ -183,7 +194,7 @@ static void put_hex(const u8 *bytes, u32 size)
 /* Module, name, kind of each. */
 static void do_imports(void)
 {
-	u64 id = number();
+	u64 id = driver_number();
 	u32 i;
 
 	if (id >= MAX_IMAGES || !images[id].image) {
@@ -204,7 +215,7 @@ static void do_imports(void)
 
 static void do_drop_image(void)
 {
-	u64 id = number();
+	u64 id = driver_number();
 
 	if (id < MAX_IMAGES && images[id].image) {
 		wj_image_destroy(images[id].image);
@@ -240,7 +251,7 @@ static bool parse_import(char *word, struct wj_extern *ret, struct host *host)
 
 static void do_instance(void)
 {
-	u64 id = number(), image_id = number(), engine = number();
+	u64 id = driver_number(), image_id = driver_number(), engine = driver_number();
 	struct wj_extern *imports;
 	struct wj_image *image;
 	struct wj_error error;
@@ -278,7 +289,7 @@ static void do_instance(void)
 
 static void do_drop(void)
 {
-	u64 id = number();
+	u64 id = driver_number();
 
 	if (id < MAX_INSTANCES) {
 		wj_instance_destroy(instances[id]);
@@ -317,7 +328,7 @@ static void do_call(struct wj_instance *inst, u32 function)
 	}
 	values = calloc(max(type->n_params, type->n_results) + 1, sizeof(*values));
 	for (i = 0; i < type->n_params; i++)
-		values[i] = number();
+		values[i] = driver_number();
 	ret = wj_call(inst, function, values);
 	if (ret) {
 		report(ret, &error);
@@ -334,7 +345,7 @@ static void do_call(struct wj_instance *inst, u32 function)
 static void do_call_table(void)
 {
 	struct wj_instance *inst = instance();
-	u32 element = (u32)number(), like = (u32)number();
+	u32 element = (u32)driver_number(), like = (u32)driver_number();
 	u64 values[MAX_VALUES] = { 0 };
 	struct wj_error error = { 0 };
 
@@ -347,7 +358,7 @@ static void do_call_ref(void)
 	u64 values[MAX_VALUES] = { 0 };
 	struct wj_error error = { 0 };
 
-	report(wj_call_ref(inst, (u32)number(), values), &error);
+	report(wj_call_ref(inst, (u32)driver_number(), values), &error);
 }
 
 static void do_global(void)
@@ -356,7 +367,7 @@ static void do_global(void)
 	u64 value;
 	u8 type;
 
-	if (wj_global_get(inst, (u32)number(), &value, &type))
+	if (wj_global_get(inst, (u32)driver_number(), &value, &type))
 		failed("no such global");
 	else
 		printf("ok %x %llx\n", type, value);
@@ -365,9 +376,9 @@ static void do_global(void)
 static void do_global_set(void)
 {
 	struct wj_instance *inst = instance();
-	u32 index = (u32)number();
+	u32 index = (u32)driver_number();
 
-	if (wj_global_set(inst, index, number()))
+	if (wj_global_set(inst, index, driver_number()))
 		failed("not a mutable global");
 	else
 		ok();
@@ -393,7 +404,7 @@ static void do_memory(void)
 static void do_read(void)
 {
 	struct wj_instance *inst = instance();
-	u64 i, address = number(), size = number();
+	u64 i, address = driver_number(), size = driver_number();
 
 	if (address + size > wj_memory_size(inst)) {
 		failed("out of bounds");
@@ -408,7 +419,7 @@ static void do_read(void)
 static void do_write(void)
 {
 	struct wj_instance *inst = instance();
-	u64 address = number();
+	u64 address = driver_number();
 	const char *word = strtok(NULL, " \n");
 
 	if (word && address + strlen(word) / 2 <= wj_memory_size(inst))
@@ -430,7 +441,7 @@ static void do_frames(void)
 static void do_name(void)
 {
 	struct wj_instance *inst = instance();
-	u32 index = (u32)number();
+	u32 index = (u32)driver_number();
 	char buffer[256];
 
 	wj_instance_func_name(inst, index, buffer, sizeof(buffer));
@@ -451,8 +462,8 @@ static void do_poll(void)
 {
 	struct wj_instance *inst = instance();
 
-	*wj_poll_flags(inst) = (u32)number();
-	native.polls_to_trap = number();
+	*wj_poll_flags(inst) = (u32)driver_number();
+	native.polls_to_trap = driver_number();
 	ok();
 }
 
@@ -484,7 +495,7 @@ static void do_reset(void)
 
 static void do_fail_allocation(void)
 {
-	native.fail_allocation = (long)number();
+	native.fail_allocation = (long)driver_number();
 	ok();
 }
 
@@ -495,7 +506,7 @@ static void do_allocations(void)
 
 static void do_mitigations(void)
 {
-	native.mitigations = (u32)number();
+	native.mitigations = (u32)driver_number();
 	ok();
 }
 
@@ -503,7 +514,7 @@ static void do_plain_call(void)
 {
 	struct wj_instance *inst = instance();
 
-	do_call(inst, (u32)number());
+	do_call(inst, (u32)driver_number());
 }
 
 static const struct {
@@ -541,7 +552,9 @@ int main(void)
 		for (i = 0; word && i < ARRAY_SIZE(commands); i++)
 			if (!strcmp(word, commands[i].name))
 				break;
-		if (!word || i == ARRAY_SIZE(commands))
+		if (word && i == ARRAY_SIZE(commands) && jit_command(word))
+			;
+		else if (!word || i == ARRAY_SIZE(commands))
 			failed("unknown command");
 		else if (commands[i].takes_instance && (id >= MAX_INSTANCES || !instances[id]))
 			failed("no such instance");

@@ -65,6 +65,7 @@ def build(variant: str = "plain", jit: bool = False, compiler: str = "gcc") -> P
     """Compile the driver; returns the executable, which is reused while no source changed."""
     sources = [HERE / "driver.c", HERE / "platform.c"]
     sources += sorted(p for p in CORE.glob("*.c") if jit or "_x86" not in p.name)
+    sources += [HERE / "jit.c"] if jit else []
     headers = [HERE / "native.h", ROOT / "kmod" / "user" / "platform_types.h"]
     headers += [*CORE.glob("*.h"), *CORE.glob("*.def")]
     directory = Path(os.environ.get("WJ_BUILD", ROOT / "build")) / "native"
@@ -97,6 +98,24 @@ NO_IMPORT: Final = Import("none")
 def host(name: str) -> Import:
     """A host function built into the driver: print, dirty, trap, call_table, catch."""
     return Import(f"host:{name}")
+
+
+@dataclass(frozen=True)
+class Code:
+    """Machine code; all numbers but ``base`` are offsets in ``code``."""
+
+    base: int
+    """Address it runs at."""
+    data: int
+    """Jump tables start here."""
+    functions_end: int
+    retries: int
+    code: bytes
+    entries: list[int]
+    fixups: dict[int, int]
+    """Faulting instruction to landing."""
+    sites: dict[int, int]
+    """Return address to offset in the bytecode; bit 31: in the prologue."""
 
 
 class Instance:
@@ -253,6 +272,34 @@ class Core:
             for i in (0, 1)
         )
         return list(zip(modules, names, [int(word, 16) for word in words[2::3]], strict=True))
+
+    def compile(self, image: int, features: int = -1, mitigations: int = 0) -> None:
+        """Compile for WJ_CPU_* (-1: this machine's) and WJ_MITIGATE_*, before any instance."""
+        self.command(f"compile {image} {features} {mitigations}")
+
+    def code(self, image: int) -> Code:
+        """The machine code of an image that was compiled."""
+        base, data, functions_end, retries, code, entries, fixups, sites = self.command(f"code {image}")
+
+        def numbers(word: str) -> list[int]:
+            return [int(part, 16) for part in word.split(",") if part]
+
+        fixup_list, site_list = numbers(fixups), numbers(sites)
+        return Code(
+            base=int(base, 16),
+            data=int(data, 16),
+            functions_end=int(functions_end, 16),
+            retries=int(retries, 16),
+            code=bytes.fromhex(code),
+            entries=numbers(entries),
+            fixups=dict(zip(fixup_list[::2], fixup_list[1::2], strict=True)),
+            sites=dict(zip(site_list[::2], site_list[1::2], strict=True)),
+        )
+
+    def jit_speed(self, image: int, times: int) -> tuple[float, int, int]:
+        """Nanoseconds per compilation, bytes of bytecode, bytes of machine code."""
+        ns, bytecode, code = (int(word, 16) for word in self.command(f"jit_speed {image} {times}"))
+        return ns / times, bytecode, code
 
     def drop_image(self, image: int) -> None:
         self.command(f"drop_image {image}")

@@ -16,4 +16,10 @@ extern struct native native;
 
 void native_init(void);
 
+/* The driver, for jit.c: the next word of the command as a number, an image or NULL. */
+u64 driver_number(void);
+struct wj_image *driver_image(u64 id);
+/* Commands of the JIT, where there is one: false if it is none of them. */
+bool jit_command(const char *word);
+
 #endif

@@ -239,16 +239,25 @@ u32 wj_mitigations(void)
 	return native.mitigations;
 }
 
+#ifdef __x86_64__
+/* As the kernel's, but for alignment and alternatives. */
+__asm__(".text\n"
+	"thunk_rcx: call 2f\n"
+	"1: pause; lfence; jmp 1b\n"
+	"2: mov %rcx, (%rsp)\n"
+	"thunk_return: ret\n");
+extern const u8 thunk_rcx[], thunk_return[];
+
 const void *wj_indirect_thunk(unsigned int reg)
 {
-	(void)reg;
-	return NULL;
+	return reg == 1 ? thunk_rcx : NULL;
 }
 
 const void *wj_return_thunk(void)
 {
-	return NULL;
+	return thunk_return;
 }
+#endif
 
 void wj_log(const char *format, ...)
 {

@@ -97,7 +97,7 @@ long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64
 /* ---- Words in, words out ---- */
 
 static struct wj_process process;
-static char *words[64];
+static char *words[512];
 static int word_count, word_at;
 
 static void die(const char *why)
@@ -122,7 +122,7 @@ static s64 number(void)
  * A string in a block of exactly its size, so that the sanitizer sees an overrun.  The
  * blocks of one command are freed after it.
  */
-static char *strings[64];
+static char *strings[512];
 static int string_count;
 
 static char *string(size_t *size)
@@ -619,7 +619,7 @@ static void run_line(char *line)
 
 	word_count = 0;
 	word_at = 0;
-	for (w = strtok(line, " \n"); w && word_count < 64; w = strtok(NULL, " \n"))
+	for (w = strtok(line, " \n"); w && word_count < 512; w = strtok(NULL, " \n"))
 		words[word_count++] = w;
 	if (!word_count)
 		return;

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Memory: allocations of a context, its stacks, linear memory, copies from and to user memory. */
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+#include "kernel.h"
+
+#define MAX_ALLOCATION	(1ul << 30)
+
+/* Before each allocation; keeps it aligned to 16. */
+struct header {
+	struct list_head link;		/* in the context's allocations, or empty */
+	u64 unused[2];
+};
+
+void *wj_alloc(size_t size)
+{
+	struct wj_context *c = wj_current_context();
+	struct header *h;
+
+	if (size > MAX_ALLOCATION)
+		return NULL;
+	h = kvmalloc(size + sizeof(*h), GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
+	if (!h)
+		return NULL;
+	if (c)
+		list_add(&h->link, &c->allocations);
+	else
+		INIT_LIST_HEAD(&h->link);
+	return h + 1;
+}
+
+void wj_free(void *p)
+{
+	struct header *h = p;
+
+	if (!h)
+		return;
+	h--;
+	list_del(&h->link);
+	kvfree(h);
+}
+
+void wj_free_all(struct wj_context *c)
+{
+	struct header *h, *next;
+
+	list_for_each_entry_safe(h, next, &c->allocations, link) {
+		list_del(&h->link);
+		kvfree(h);
+		cond_resched();
+	}
+}
+
+/*
+ * Page faults and interrupts run on whichever stack they hit, and may go as deep as a system
+ * call: below what a guest or host/ may use, each stack has that much left, then a guard page.
+ */
+#define HEADROOM	(THREAD_SIZE + (8ul << 10))
+#define GUEST_STACK	(1ul << 20)
+/* For 64 nested calls (WJ_MAX_NESTING) of host functions; frames are at most 2 KiB each. */
+#define HOST_STACK	(256ul << 10)
+
+static u8 *stack_create(size_t size)
+{
+	return __vmalloc(size, GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
+}
+
+int wj_stacks_create(struct wj_context *c)
+{
+	u64 *sp;
+
+	c->guest_stack = stack_create(GUEST_STACK);
+	c->host_stack = stack_create(HOST_STACK);
+	if (!c->guest_stack || !c->host_stack)
+		return -ENOMEM;
+	c->guest_limit = (u64)c->guest_stack + HEADROOM;
+	c->guest_top = (u64)c->guest_stack + GUEST_STACK;
+	c->host_limit = (u64)c->host_stack + HEADROOM + (32ul << 10);
+
+	/* What wj_switch pops: r15 r14 r13 r12 rbx rbp and its return address. */
+	sp = (u64 *)((u64)c->host_stack + HOST_STACK) - 8;
+	sp[4] = (u64)wj_run_guest;
+	sp[5] = (u64)c;
+	sp[6] = (u64)wj_switch_start;
+	c->host_sp = (u64)sp;
+	return 0;
+}
+
+void wj_stacks_destroy(struct wj_context *c)
+{
+	vfree(c->guest_stack);
+	vfree(c->host_stack);
+}
+
+int wj_stack_get(struct wj_process *p, u64 *limit, u64 *top)
+{
+	struct wj_context *c = p->platform;
+
+	*limit = c->guest_limit;
+	*top = c->guest_top;
+	return 0;
+}
+
+int wj_memory_reserve(u64 *base)
+{
+	unsigned long at = vm_mmap(NULL, 0, WJ_RESERVE, PROT_NONE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, 0);
+
+	if (IS_ERR_VALUE(at))
+		return at;
+	*base = at;
+	return 0;
+}
+
+int wj_memory_grow(u64 base, u64 old_size, u64 new_size)
+{
+	struct wj_context *c = wj_current_context();
+	unsigned long at;
+
+	if (!c || new_size > c->max_memory)
+		return -ENOMEM;
+	at = vm_mmap(NULL, base + old_size, new_size - old_size, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0);
+	return IS_ERR_VALUE(at) ? (int)at : 0;
+}
+
+/* A context that is destroyed leaves it to the mm, which need not be current's by then. */
+void wj_memory_release(u64 base)
+{
+	struct wj_context *c = wj_current_context();
+
+	if (c && c->mm == current->mm)
+		vm_munmap(base, WJ_RESERVE);
+}
+
+u64 wj_scratch(struct wj_process *p)
+{
+	struct wj_context *c = p->platform;
+
+	return c->scratch;
+}
+
+int wj_copy_from_user(void *dst, u64 src, size_t size)
+{
+	return copy_from_user(dst, (const void __user *)src, size) ? -EFAULT : 0;
+}
+
+int wj_copy_to_user(u64 dst, const void *src, size_t size)
+{
+	return copy_to_user((void __user *)dst, src, size) ? -EFAULT : 0;
+}
+
+/* switch.S: what is left to do after a fault. */
+size_t wj_user_fill(u64 dst, u8 byte, size_t size);
+size_t wj_user_move_up(u64 dst, u64 src, size_t size);
+size_t wj_user_move_down(u64 dst, u64 src, size_t size);
+
+int wj_fill_user(u64 dst, u8 byte, size_t size)
+{
+	size_t left;
+
+	if (!access_ok((void __user *)dst, size))
+		return -EFAULT;
+	might_fault();
+	__uaccess_begin_nospec();
+	left = wj_user_fill(dst, byte, size);
+	__uaccess_end();
+	return left ? -EFAULT : 0;
+}
+
+int wj_zero_user(u64 dst, size_t size)
+{
+	return wj_fill_user(dst, 0, size);
+}
+
+int wj_move_user(u64 dst, u64 src, size_t size)
+{
+	size_t left;
+
+	if (!access_ok((void __user *)dst, size) || !access_ok((void __user *)src, size))
+		return -EFAULT;
+	might_fault();
+	__uaccess_begin_nospec();
+	if (dst <= src || dst - src >= size)
+		left = wj_user_move_up(dst, src, size);
+	else
+		left = wj_user_move_down(dst, src, size);
+	__uaccess_end();
+	return left ? -EFAULT : 0;
+}
+
+void wj_random(void *dst, size_t size)
+{
+	get_random_bytes(dst, size);
+}
