@@ -19,8 +19,8 @@ help:
 setup: $(VENV)/.stamp launcher
 
 $(VENV)/.stamp: pyproject.toml scripts/setup.sh
-	scripts/setup.sh $(VENV)
-	touch $@
+	@scripts/setup.sh $(VENV)
+	@touch $@
 
 # ---------------------------------------------------------------------------- the launcher
 
@@ -43,15 +43,18 @@ LAUNCHER_CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -Wframe-larger-than=1536 -ffree
 launcher: $(BUILD)/pywasmjit-launch
 
 $(BUILD)/pywasmjit-launch: $(LAUNCHER_OBJECTS)
-	$(CC) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,-z,noexecstack -o $@ $^
+	@echo "  LINK   $@"
+	@$(CC) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,-z,noexecstack -o $@ $^
 
 $(BUILD)/launcher/%.c.o: kmod/%.c $(HEADERS) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(LAUNCHER_CFLAGS) -c -o $@ $<
+	@echo "  CC     $<"
+	@$(CC) $(LAUNCHER_CFLAGS) -c -o $@ $<
 
 $(BUILD)/launcher/%.S.o: kmod/%.S Makefile
 	@mkdir -p $(@D)
-	$(CC) $(LAUNCHER_CFLAGS) -c -o $@ $<
+	@echo "  CC     $<"
+	@$(CC) $(LAUNCHER_CFLAGS) -c -o $@ $<
 
 # ---------------------------------------------------------------------------- the two commands
 
@@ -59,7 +62,7 @@ $(BUILD)/launcher/%.S.o: kmod/%.S Makefile
 .PHONY: run
 run: START := $(shell date +%s.%N)
 run: setup
-	$(PYTHON) scripts/run_nginx.py --host $(HOST) --port $(or $(PORT),8080) --since $(START) $(if $(ONCE),--once)
+	@$(PYTHON) scripts/run_nginx.py --host $(HOST) --port $(or $(PORT),8080) --since $(START) $(if $(ONCE),--once)
 
 ## test           set up, check, and pass the tests in user space and one virtual machine
 .PHONY: test

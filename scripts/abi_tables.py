@@ -39,8 +39,11 @@ STRUCTS: Final = (
         "st_atim st_mtim st_ctim st_ino",
     ),
     ("dirent", "struct dirent", "d_ino d_off d_reclen d_type d_name"),
-    ("statfs", "struct statfs",
-     "f_type f_bsize f_blocks f_bfree f_bavail f_files f_ffree f_fsid f_namelen f_frsize f_flags"),
+    (
+        "statfs",
+        "struct statfs",
+        "f_type f_bsize f_blocks f_bfree f_bavail f_files f_ffree f_fsid f_namelen f_frsize f_flags",
+    ),
     ("flock", "struct flock", "l_type l_whence l_start l_len l_pid"),
     ("f_owner_ex", "struct f_owner_ex", "type pid"),
     ("iovec", "struct iovec", "iov_base iov_len"),
@@ -152,7 +155,6 @@ EOWNERDEAD ENOTRECOVERABLE ERFKILL EHWPOISON
 # A name that one of the two C libraries does not define is left out of what
 # is derived from it; the probe asks with #ifdef.
 CONSTANTS: Final = (
-    ("Error aliases", "EWOULDBLOCK ENOTSUP EDEADLOCK"),
     (
         "open and fcntl",
         "O_RDONLY O_WRONLY O_RDWR O_ACCMODE O_CREAT O_EXCL O_NOCTTY O_TRUNC O_APPEND O_NONBLOCK "
@@ -190,8 +192,7 @@ CONSTANTS: Final = (
         "SI_USER SI_KERNEL SI_QUEUE SI_TIMER SI_MESGQ SI_ASYNCIO SI_SIGIO SI_TKILL CLD_EXITED "
         "CLD_KILLED CLD_DUMPED CLD_TRAPPED CLD_STOPPED CLD_CONTINUED",
     ),
-    ("Waiting for children",
-     "WNOHANG WUNTRACED WSTOPPED WEXITED WCONTINUED WNOWAIT P_ALL P_PID P_PGID"),
+    ("Waiting for children", "WNOHANG WUNTRACED WSTOPPED WEXITED WCONTINUED WNOWAIT P_ALL P_PID P_PGID"),
     (
         "Memory",
         "PROT_NONE PROT_READ PROT_WRITE PROT_EXEC PROT_GROWSDOWN PROT_GROWSUP MAP_SHARED "
@@ -203,8 +204,11 @@ CONSTANTS: Final = (
         "MADV_DOFORK MADV_MERGEABLE MADV_UNMERGEABLE MADV_HUGEPAGE MADV_NOHUGEPAGE MADV_DONTDUMP "
         "MADV_DODUMP MFD_CLOEXEC MFD_ALLOW_SEALING MFD_HUGETLB",
     ),
-    ("poll", "POLLIN POLLPRI POLLOUT POLLERR POLLHUP POLLNVAL POLLRDNORM POLLRDBAND POLLWRNORM "
-     "POLLWRBAND POLLMSG POLLRDHUP"),
+    (
+        "poll",
+        "POLLIN POLLPRI POLLOUT POLLERR POLLHUP POLLNVAL POLLRDNORM POLLRDBAND POLLWRNORM "
+        "POLLWRBAND POLLMSG POLLRDHUP",
+    ),
     (
         "epoll, eventfd, signalfd, timerfd, inotify",
         "EPOLLIN EPOLLPRI EPOLLOUT EPOLLERR EPOLLHUP EPOLLNVAL EPOLLRDNORM EPOLLRDBAND EPOLLWRNORM "
@@ -247,7 +251,8 @@ CONSTANTS: Final = (
         "IPV6_PKTINFO IPV6_RECVTCLASS IPV6_TCLASS IPV6_TRANSPARENT TCP_NODELAY TCP_MAXSEG TCP_CORK "
         "TCP_KEEPIDLE TCP_KEEPINTVL TCP_KEEPCNT TCP_SYNCNT TCP_LINGER2 TCP_DEFER_ACCEPT "
         "TCP_WINDOW_CLAMP TCP_INFO TCP_QUICKACK TCP_CONGESTION TCP_USER_TIMEOUT TCP_FASTOPEN "
-        "TCP_FASTOPEN_CONNECT TCP_TIMESTAMP TCP_NOTSENT_LOWAT TCP_REPAIR TCP_ULP UDP_CORK UDP_SEGMENT UDP_GRO",
+        "TCP_FASTOPEN_CONNECT TCP_TIMESTAMP TCP_NOTSENT_LOWAT TCP_REPAIR TCP_ULP UDP_CORK "
+        "UDP_SEGMENT UDP_GRO",
     ),
     (
         "getaddrinfo and getnameinfo",
@@ -295,11 +300,16 @@ CONSTANTS: Final = (
         "IEXTEN CBAUD B9600 B38400 TCSANOW TCSADRAIN TCSAFLUSH TCIFLUSH TCOFLUSH TCIOFLUSH",
     ),
     ("dlopen", "RTLD_LAZY RTLD_NOW RTLD_GLOBAL RTLD_LOCAL"),
-    ("syslog and posix_spawn",
-     "LOG_EMERG LOG_DEBUG LOG_DAEMON POSIX_SPAWN_RESETIDS POSIX_SPAWN_SETPGROUP "
-     "POSIX_SPAWN_SETSIGDEF POSIX_SPAWN_SETSIGMASK"),
-    ("Advice", "POSIX_FADV_NORMAL POSIX_FADV_RANDOM POSIX_FADV_SEQUENTIAL POSIX_FADV_WILLNEED "
-     "POSIX_FADV_DONTNEED POSIX_FADV_NOREUSE"),
+    (
+        "syslog and posix_spawn",
+        "LOG_EMERG LOG_DEBUG LOG_DAEMON POSIX_SPAWN_RESETIDS POSIX_SPAWN_SETPGROUP "
+        "POSIX_SPAWN_SETSIGDEF POSIX_SPAWN_SETSIGMASK",
+    ),
+    (
+        "Advice",
+        "POSIX_FADV_NORMAL POSIX_FADV_RANDOM POSIX_FADV_SEQUENTIAL POSIX_FADV_WILLNEED "
+        "POSIX_FADV_DONTNEED POSIX_FADV_NOREUSE",
+    ),
 )
 
 # Names that are enumerators, never macros: no #ifdef can find them.

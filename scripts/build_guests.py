@@ -89,9 +89,7 @@ class Builder:
         if present is not None:
             return present
         needs = {need: self.result(need) for need in recipe.needs}
-        return self.cache.get_or_build(
-            key, lambda work, out: self._build(recipe, needs, work, out)
-        )[0]
+        return self.cache.get_or_build(key, lambda work, out: self._build(recipe, needs, work, out))[0]
 
     def results(self, names: Sequence[str]) -> Iterator[Path]:
         """Result directories in the order of the names, as they come.
@@ -127,8 +125,7 @@ class Builder:
         manifest = {
             "recipe": recipe.name,
             "sources": {
-                package.name: debian_version(self.store.fetch(package))
-                for package in recipe.sources
+                package.name: debian_version(self.store.fetch(package)) for package in recipe.sources
             },
             "tools": toolchain_versions().splitlines(),
             "seconds": round(time.monotonic() - start, 1),

@@ -108,9 +108,7 @@ class SourceStore:
 
     def _run(self, command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-        return subprocess.run(
-            command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
-        )
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
     def _update(self) -> None:
         for directory in ("lists/partial", "cache/archives/partial"):
@@ -173,9 +171,7 @@ class SourceStore:
     def unpack(self, package: SourcePackage, into: Path) -> Path:
         """Unpack with Debian's patches applied, to the directory `into`."""
         description = self.fetch(package)
-        done = self._run(
-            ["dpkg-source", "--no-check", "-x", str(description), str(into)], into.parent
-        )
+        done = self._run(["dpkg-source", "--no-check", "-x", str(description), str(into)], into.parent)
         if done.returncode:
             raise SourceError(f"dpkg-source -x {description.name} failed\n{done.stderr}")
         return into

@@ -41,9 +41,7 @@ def clang() -> str:
 @functools.cache
 def clang_flags() -> tuple[str, ...]:
     """The flags that emcc itself would pass to clang."""
-    done = subprocess.run(
-        ["emcc", "--cflags"], check=True, capture_output=True, text=True, env=environment()
-    )
+    done = subprocess.run(["emcc", "--cflags"], check=True, capture_output=True, text=True, env=environment())
     return tuple(shlex.split(done.stdout))
 
 

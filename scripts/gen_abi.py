@@ -117,9 +117,7 @@ def parse_assembly(assembly: str, expected: int) -> list[int | None]:
     return values
 
 
-def ask(
-    compiler: Sequence[str], questions: Sequence[Question], headers: Sequence[str]
-) -> dict[str, int]:
+def ask(compiler: Sequence[str], questions: Sequence[Question], headers: Sequence[str]) -> dict[str, int]:
     """Answers by macro name, without those that the C library does not define."""
     with tempfile.TemporaryDirectory(prefix="wj-abi-") as directory:
         source = Path(directory) / "probe.c"
@@ -130,9 +128,7 @@ def ask(
             raise ProbeError(f"{' '.join(command)}\n{done.stderr}")
     values = parse_assembly(done.stdout, len(questions))
     return {
-        question.macro: value
-        for question, value in zip(questions, values, strict=True)
-        if value is not None
+        question.macro: value for question, value in zip(questions, values, strict=True) if value is not None
     }
 
 
@@ -173,7 +169,7 @@ def render_header(guest: dict[str, int]) -> str:
         for field in fields.split():
             define(f"OFF_{name}_{field.removesuffix('[]')}")
             define(f"LEN_{name}_{field}")
-    out.append("\n/* Errors: abi_errno.def has the whole list */\n")
+    out.append("\n/* Errors */\n")
     for name in tables.ERRNO:
         define(name)
     for heading, names in (*tables.CONSTANTS, *tables.GUEST_CONSTANTS):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Generate the parts of guest/ that repeat kmod/host/imports.def.
 
-    python3 scripts/gen_guest.py            write guest/imports.h and guest/wjposix.js
-    python3 scripts/gen_guest.py --check    exit 1 if a file would change
+python3 scripts/gen_guest.py            write guest/imports.h and guest/wjposix.js
+python3 scripts/gen_guest.py --check    exit 1 if a file would change
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ def prototype(entry: Import) -> str:
     result, parameters = entry.signature.split(":")
     arguments = ", ".join(C_TYPES[letter] for letter in parameters) or "void"
     return (
-        f"WJ_IMPORT({entry.module}, {entry.name})\n"
-        f"{C_TYPES[result]} wj_host_{entry.handler}({arguments});\n"
+        f"WJ_IMPORT({entry.module}, {entry.name})\n{C_TYPES[result]} wj_host_{entry.handler}({arguments});\n"
     )
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A directory of build results, each found by a hash of everything it was made from.
 
-    <root>/<key>/         a result, complete by construction: put there by a rename
-    <root>/work-<key>/    it is being built, or its builder was killed
-    <root>/<key>.lock     held by the builder; ends with it, however that ends
+<root>/<key>/         a result, complete by construction: put there by a rename
+<root>/work-<key>/    it is being built, or its builder was killed
+<root>/<key>.lock     held by the builder; ends with it, however that ends
 """
 
 from __future__ import annotations

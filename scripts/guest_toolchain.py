@@ -22,7 +22,7 @@ PLAIN_COMPILE_FLAGS: Final = ("-O2", "-g0")
 
 # -O2 and no more: -O3 renames the imports.  --profiling-funcs keeps the name
 # section, for backtraces.
-LINK_FLAGS: Final = ("-O2", "--profiling-funcs")
+LINK_FLAGS: Final = ("--profiling-funcs",)
 SERVER_LINK_FLAGS: Final = ("-sALLOW_MEMORY_GROWTH=1", "-sEXIT_RUNTIME=1")
 POSIX_LINK_FLAGS: Final = (
     *SERVER_LINK_FLAGS,
@@ -92,9 +92,7 @@ class Toolchain:
             shown = shlex.join(command)
             raise BuildError(f"exit status {done.returncode}: {shown[:400]}\n{tail}")
 
-    def compile(
-        self, sources: Sequence[Path], into: Path, flags: Sequence[str], cwd: Path
-    ) -> list[Path]:
+    def compile(self, sources: Sequence[Path], into: Path, flags: Sequence[str], cwd: Path) -> list[Path]:
         """Compile C files, several at a time; the objects in the order of the sources."""
         into.mkdir(parents=True, exist_ok=True)
         compiler = clang_compile_command()
@@ -125,9 +123,10 @@ class Toolchain:
         cwd: Path,
         overlay: Overlay | None,
         flags: Sequence[str] = (),
+        level: str = "-O2",
     ) -> None:
         """Link with emcc in cwd.  With an overlay its flags and files come along."""
-        command = ["emcc", *LINK_FLAGS]
+        command = ["emcc", level, *LINK_FLAGS]
         if overlay is not None:
             command += [*POSIX_LINK_FLAGS, str(overlay.first_object)]
         command += [*inputs]

@@ -651,7 +651,7 @@
 #define WJ_EM_OFF_wasi_ciovec_buf_len 4
 #define WJ_EM_LEN_wasi_ciovec_buf_len 4
 
-/* Errors: abi_errno.def has the whole list */
+/* Errors */
 #define WJ_EM_EPERM 63
 #define WJ_EM_ENOENT 44
 #define WJ_EM_ESRCH 71
@@ -783,11 +783,6 @@
 #define WJ_EM_ENOTRECOVERABLE 56
 #define WJ_EM_ERFKILL 154
 #define WJ_EM_EHWPOISON 155
-
-/* Error aliases */
-#define WJ_EM_EWOULDBLOCK 6
-#define WJ_EM_ENOTSUP 138
-#define WJ_EM_EDEADLOCK 16
 
 /* open and fcntl */
 #define WJ_EM_O_RDONLY 0

@@ -2,7 +2,7 @@
 /* Files and sockets for the host layer's libraries; see wj_hostio.h. */
 #include "wj_hostio.h"
 
-/* Where things lie in the scratch area. */
+/* Where things lie in the part of the scratch area that is ours. */
 #define AT_PATH			0
 #define PATH_SIZE		4096
 #define AT_SMALL		4096	/* up to 1 KiB: addresses, times, ... */

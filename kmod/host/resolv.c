@@ -170,6 +170,18 @@ static void finish(struct lookup *l, struct question *q, const u8 *message, size
 	q->done = true;
 }
 
+/* The whole answer cannot be had: some of the addresses are better than none. */
+static void finish_truncated(struct lookup *l, struct question *q, size_t size)
+{
+	struct wj_dns_records *records = &q->answer->records;
+
+	wj_dns_records_read(l->buf, size, l->name, q->answer->type, records);
+	if (!records->count)
+		return;
+	q->answer->status = WJ_RESOLV_FOUND;
+	q->done = true;
+}
+
 static void refuse(struct question *q, u32 server, u8 rcode)
 {
 	q->failed |= 1u << server;
@@ -307,8 +319,13 @@ static int handle(struct lookup *l, u32 server, size_t size)
 		check = wj_dns_check(l->buf, size, q->id, l->name, q->answer->type, &rcode);
 		if (check == WJ_DNS_FOREIGN)
 			continue;
-		if (check == WJ_DNS_TRUNCATED || (check == WJ_DNS_ANSWER && cut))
-			return ask_tcp(l, q, server);
+		if (check == WJ_DNS_TRUNCATED || (check == WJ_DNS_ANSWER && cut)) {
+			int r = ask_tcp(l, q, server);
+
+			if (!r && !q->done)
+				finish_truncated(l, q, size);
+			return r;
+		}
 		if (check == WJ_DNS_ANSWER) {
 			finish(l, q, l->buf, size, rcode);
 			return 0;

@@ -29,17 +29,13 @@
 #include "../host/process.h"
 #include "uapi.h"
 
+#define WJ_LOG_SIZE 1024u
+
 enum wj_state {
 	WJ_LOADING,		/* not in the list yet */
 	WJ_SUSPENDED,		/* outside of the ioctl; also before it has begun */
 	WJ_RUNNING,
 	WJ_ENDED
-};
-
-/* Why the host stack gave control back to the ioctl. */
-enum wj_request {
-	WJ_REQUEST_NONE,
-	WJ_REQUEST_RETURN,	/* return code and event of the context to the launcher */
 };
 
 struct wj_context {
@@ -68,13 +64,16 @@ struct wj_context {
 
 	struct wj_process process;
 	u8 *image;			/* the copy that was verified */
-	u64 scratch;			/* user address; a page for wj_log above it */
+	u64 scratch;			/* user address; above it the platform's own: a page for
+					 * wj_log and sigaction, one for the path of execve */
 	u64 max_memory;
 	u64 handler, restorer;
 	s32 hidden_fds[WJ_HIDDEN_FDS];
 	struct list_head allocations;
 	u64 system_calls, returns;
-	bool started, dying;
+	bool started;			/* the host stack is in use: system calls leave it */
+	u32 expect;			/* event whose result the suspended host call waits for */
+	char line[WJ_LOG_SIZE];
 };
 
 struct wj_file {
@@ -137,14 +136,14 @@ void wj_run_guest(struct wj_context *c);	/* the bottom of the host stack */
 long wj_run(struct wj_context *c);
 /* On the host stack: a system call, without looking at signals or filters. */
 long wj_sys_direct(struct wj_context *c, unsigned int nr, const u64 args[6]);
-/* On the host stack: return to the launcher with c->code, c->event; op it came back with. */
-u32 wj_return_to_launcher(struct wj_context *c);
+/*
+ * On the host stack: return from the ioctl with `code` and `event`, and wait for the next.
+ * Returns the op it came with, WJ_OP_RESULT only where the event has one.
+ */
+u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event);
 
 /* device.c */
 int wj_device_init(void);
 void wj_device_deinit(void);
-
-/* log.c: the buffer above scratch. */
-#define WJ_LOG_SIZE 1024u
 
 #endif

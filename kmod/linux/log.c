@@ -7,7 +7,6 @@
 void wj_log(const char *format, ...)
 {
 	struct wj_context *c = wj_current_context();
-	char line[256];		/* longer ones are cut off */
 	va_list args;
 	size_t length;
 	u64 at;
@@ -15,11 +14,11 @@ void wj_log(const char *format, ...)
 	if (!c || !c->scratch)
 		return;
 	va_start(args, format);
-	length = vscnprintf(line, sizeof(line) - 1, format, args);
+	length = vscnprintf(c->line, sizeof(c->line) - 1, format, args);
 	va_end(args);
-	line[length++] = '\n';
+	c->line[length++] = '\n';
 	at = c->scratch + WJ_SCRATCH_SIZE;
-	if (!wj_copy_to_user(at, line, length)) {
+	if (!wj_copy_to_user(at, c->line, length)) {
 		const u64 write[6] = { 2, at, length };
 
 		wj_sys_direct(c, __NR_write, write);

@@ -166,9 +166,8 @@ int wj_fill_user(u64 dst, u8 byte, size_t size)
 	if (!access_ok((void __user *)dst, size))
 		return -EFAULT;
 	might_fault();
-	__uaccess_begin_nospec();
+	barrier_nospec();
 	left = wj_user_fill(dst, byte, size);
-	__uaccess_end();
 	return left ? -EFAULT : 0;
 }
 
@@ -184,12 +183,11 @@ int wj_move_user(u64 dst, u64 src, size_t size)
 	if (!access_ok((void __user *)dst, size) || !access_ok((void __user *)src, size))
 		return -EFAULT;
 	might_fault();
-	__uaccess_begin_nospec();
+	barrier_nospec();
 	if (dst <= src || dst - src >= size)
 		left = wj_user_move_up(dst, src, size);
 	else
 		left = wj_user_move_down(dst, src, size);
-	__uaccess_end();
 	return left ? -EFAULT : 0;
 }
 

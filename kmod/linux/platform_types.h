@@ -16,6 +16,8 @@
  * core/ and host/ mix the types of what they compare or add, as the compiler's builtins allow;
  * the kernel's own macros do not.  Kernel headers come before this one.
  */
+#undef in_range
+#undef round_up
 #undef min
 #undef max
 #undef check_add_overflow
@@ -26,7 +28,5 @@
 #define check_add_overflow(a, b, ret) __builtin_add_overflow(a, b, ret)
 #define check_sub_overflow(a, b, ret) __builtin_sub_overflow(a, b, ret)
 #define check_mul_overflow(a, b, ret) __builtin_mul_overflow(a, b, ret)
-
-/* What the kernel does with memcmp and friends of unknown size is fine as it is. */
 
 #endif

@@ -3,6 +3,7 @@
 #include <linux/linkage.h>
 #include <asm/asm.h>
 #include <asm/nospec-branch.h>
+#include <asm/smap.h>
 
 	.text
 
@@ -56,27 +57,32 @@ SYM_FUNC_END(wj_call_on)
  * size_t wj_user_move_up(u64 dst, u64 src, size_t size)
  * size_t wj_user_move_down(u64 dst, u64 src, size_t size)	from the end
  *
- * User memory, with access enabled (stac) by the caller, who checked the ranges.  Returns how
- * many bytes are left after a fault.
+ * The caller has checked that the ranges are user memory.  Returns how many bytes are left after
+ * a fault.
  */
 SYM_FUNC_START(wj_user_fill)
 	movl %esi, %eax
 	movq %rdx, %rcx
+	ASM_STAC
 1:	rep stosb
-2:	movq %rcx, %rax
+2:	ASM_CLAC
+	movq %rcx, %rax
 	RET
 	_ASM_EXTABLE(1b, 2b)
 SYM_FUNC_END(wj_user_fill)
 
 SYM_FUNC_START(wj_user_move_up)
 	movq %rdx, %rcx
+	ASM_STAC
 1:	rep movsb
-2:	movq %rcx, %rax
+2:	ASM_CLAC
+	movq %rcx, %rax
 	RET
 	_ASM_EXTABLE(1b, 2b)
 SYM_FUNC_END(wj_user_move_up)
 
 SYM_FUNC_START(wj_user_move_down)
+	ASM_STAC
 1:	cmpq $8, %rdx
 	jb 4f
 2:	movq -8(%rsi,%rdx), %rax
@@ -89,7 +95,8 @@ SYM_FUNC_START(wj_user_move_down)
 6:	movb %al, -1(%rdi,%rdx)
 	decq %rdx
 	jmp 4b
-7:	movq %rdx, %rax
+7:	ASM_CLAC
+	movq %rdx, %rax
 	RET
 	_ASM_EXTABLE(2b, 7b)
 	_ASM_EXTABLE(3b, 7b)

@@ -5,6 +5,7 @@
  * tracking a call through a pointer to a function whose ENDBR was sealed is fatal.
  */
 #include <linux/kprobes.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <asm/cpufeature.h>
 #include <asm/nospec-branch.h>

@@ -65,7 +65,7 @@ static char *join(char *to, const char *a, const char *b)
 
 static long exec_wasm(const char *path, bool same, u64 user_argv, u64 envp)
 {
-	static char engine[32], image[32], memory[48], wasm[4200], command[4200], stats[4200];
+	static char host[32], engine[32], image[32], memory[48], wasm[4200], command[4200], stats[4200];
 	const char **argv;
 	u64 n = 0, at = 0, first;
 	long ret;
@@ -85,8 +85,8 @@ static long exec_wasm(const char *path, bool same, u64 user_argv, u64 envp)
 	argv[at++] = same ? "pywasmjit-launch" : launch.pywasmjit;
 	if (!same) {
 		argv[at++] = "exec";
-		argv[at++] = "--host=user";
 	}
+	argv[at++] = join(host, "--host=", launch.host);
 	argv[at++] = engine;
 	argv[at++] = memory;
 	if (launch.trace)

@@ -50,3 +50,9 @@ int faults_init(void)
 		ret = syscall4(__NR_rt_sigaction, SIGBUS, (long)&action, 0, sizeof(action.mask));
 	return ret;
 }
+
+void faults_deinit(void)
+{
+	syscall4(__NR_rt_sigaction, SIGSEGV, (long)&default_action, 0, sizeof(default_action.mask));
+	syscall4(__NR_rt_sigaction, SIGBUS, (long)&default_action, 0, sizeof(default_action.mask));
+}

@@ -13,12 +13,6 @@
 #include <asm/mman.h>
 #include "user.h"
 
-/* Exit codes of pywasmjit (pywasmjit/errors.py). */
-#define EXIT_USAGE 2
-#define EXIT_DATAERR 65
-#define EXIT_NOINPUT 66
-#define EXIT_SOFTWARE 70
-#define EXIT_OSERR 71
 
 struct launch launch = { .engine = "jit", .host = "user", .max_memory = 1ull << 32, .launcher_fd = -1, .image_fd = -1 };
 
@@ -58,7 +52,7 @@ static int usage(const char *what)
 }
 
 /* Our descriptors go to the top, where no guest meets them by chance. */
-static int move_up(int fd, u64 place)
+int move_up(int fd, u64 place)
 {
 	struct rlimit64 { u64 cur, max; } limit = { 1024, 1024 };
 	int moved;
@@ -117,24 +111,22 @@ static struct wj_strings strings(char **from, u32 count)
 }
 
 /* One line of JSON per process that leaves the guest; O_APPEND keeps lines whole. */
-static void write_stats(struct wj_process *p, const char *engine)
+void write_stats(const struct wj_stats *stats)
 {
-	struct wj_stats stats;
 	int fd = syscall4(__NR_openat, AT_FDCWD, (long)launch.stats, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	int standard_error;
 
 	if (is_error(fd))
 		return;
-	wj_instance_stats(p->inst, &stats);
 	/* wj_log writes to 2. */
 	standard_error = syscall3(__NR_fcntl, 2, F_DUPFD_CLOEXEC, 3);
 	syscall3(__NR_dup3, fd, 2, 0);
-	wj_log("{\"pid\": %d, \"host\": \"user\", \"engine\": \"%s\", \"functions_jitted\": %llu, "
+	wj_log("{\"pid\": %d, \"host\": \"%s\", \"engine\": \"%s\", \"functions_jitted\": %llu, "
 	       "\"functions_interpreted\": %llu, \"code_bytes\": %llu, \"host_calls\": %llu, "
 	       "\"traps\": %llu, \"jit_ns\": %llu}",
-	       (int)syscall2(__NR_getpid, 0, 0), engine, stats.functions_jitted,
-	       stats.functions_interpreted, stats.code_bytes, stats.host_calls, stats.traps,
-	       stats.jit_ns);
+	       (int)syscall2(__NR_getpid, 0, 0), launch.host, launch.engine, stats->functions_jitted,
+	       stats->functions_interpreted, stats->code_bytes, stats->host_calls, stats->traps,
+	       stats->jit_ns);
 	if (!is_error(standard_error))
 		syscall3(__NR_dup3, standard_error, 2, 0);
 	syscall2(__NR_close, standard_error, 0);
@@ -148,7 +140,7 @@ static int fail(int code, const char *what, long err)
 }
 
 /* Die as a native process would have of the same fault. */
-static int die(int sig)
+int die(int sig)
 {
 	const struct kernel_sigaction action = { .flags = SA_RESTORER, .restorer = wj_sigreturn };
 	const u64 mask = ~(1ull << (sig - 1));
@@ -165,6 +157,7 @@ static int run(struct wj_process *p, const u8 *bytes, size_t size)
 	struct wj_error error = { 0 };
 	struct wj_image *image;
 	struct wj_extern *externs;
+	struct wj_stats stats;
 	int ret;
 
 	ret = wj_image_create(bytes, size, &error, &image);
@@ -197,8 +190,10 @@ static int run(struct wj_process *p, const u8 *bytes, size_t size)
 	ret = wj_process_run(p);
 	if (ret == -ENOEXEC)
 		return fail(EXIT_DATAERR, "the module exports neither main nor _start", ret);
-	if (launch.stats)
-		write_stats(p, launch.engine);
+	if (launch.stats) {
+		wj_instance_stats(p->inst, &stats);
+		write_stats(&stats);
+	}
 	if (ret == WJ_TRAP_EXIT)
 		return p->exit_status;
 	wj_process_report_trap(p, ret);
@@ -281,5 +276,5 @@ int main(int argc, char **argv, char **envp)
 	ret = wj_process_init(&process);
 	if (ret)
 		return fail(EXIT_OSERR, "the process cannot be set up", ret);
-	return run(&process, bytes, size);
+	return same(launch.host, "kernel") ? run_kernel(&process, bytes, size) : run(&process, bytes, size);
 }

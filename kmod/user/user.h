@@ -43,8 +43,26 @@ void signals_init(struct wj_process *p);
 void signal_defer(int sig, const siginfo_t *info, struct ucontext *context);
 extern struct wj_process *signal_process;
 
+/* launcher.c */
+/* Exit codes of pywasmjit (pywasmjit/errors.py). */
+#define EXIT_USAGE 2
+#define EXIT_DATAERR 65
+#define EXIT_NOINPUT 66
+#define EXIT_UNAVAILABLE 69
+#define EXIT_SOFTWARE 70
+#define EXIT_OSERR 71
+int move_up(int fd, u64 place);		/* to a descriptor where no guest meets it by chance */
+int die(int sig);
+void write_stats(const struct wj_stats *stats);
+
+/* kernel.c: the exit code. */
+struct wj_uapi_run;
+int run_kernel(struct wj_process *p, const u8 *image, size_t size);
+int end_kernel(const struct wj_uapi_run *run);
+
 /* fault.c: SIGSEGV and SIGBUS of guest code and of user_copy end in fixups. */
 int faults_init(void);
+void faults_deinit(void);	/* default actions again */
 bool exec_fixup(u64 pc, u64 *landing);
 
 /* memory.c */

@@ -73,7 +73,7 @@ from pywasmjit.lower.ir import (
     Block,
     Function,
 )
-from pywasmjit.lower.scan import EFFECT, scan
+from pywasmjit.lower.scan import scan
 
 _BLOCK: Final = 0
 _LOOP: Final = 1
@@ -243,7 +243,6 @@ class _Label:
 
 def _bits(mask: int) -> list[int]:
     """Indices of the locals in Construct.assigned."""
-    mask >>= 1
     found = []
     while mask:
         low = mask & -mask
@@ -442,9 +441,10 @@ class _Builder(Emitter):
             self.named.add(v)
         for i in range(len(stack) - operands, len(stack)):
             stack[i] = self._phi(header, self.type[stack[i]], (stack[i],))
-        if label.assigned & EFFECT:
-            self.mem = self._new_version()
-            self.gmem = self._new_version()
+        # The poll at a loop's head may run signal handlers, and a loop may wait for what
+        # another process writes to shared memory.
+        self.mem = self._new_version()
+        self.gmem = self._new_version()
 
     def _close_loop(self, label: _Label) -> None:
         header = label.block

@@ -127,7 +127,8 @@ def _imm_text(op: int, imm: tuple[int, ...]) -> str:
     if op < PARAM and imm:
         form = OPS[op].format
         if form in ("SET", "SETI", "SEL", "SELI", "JRR", "JRI"):
-            parts[0] = (_FCC if OPS[op].name[0] == "F" and form[:3] != "SEL" else _ICC)[imm[0]]
+            codes = _FCC if OPS[op].name[0] == "F" and form[:3] != "SEL" else _ICC
+            parts[0] = codes.get(imm[0], parts[0])
         elif form == "ARMW":
             parts[0] = _RMW[imm[0]]
         elif form == "RT":

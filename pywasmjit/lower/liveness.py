@@ -14,13 +14,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pywasmjit._isa import FARGS, IARGS
+from pywasmjit._isa import FARGS, IARGS, IREGS
 from pywasmjit.lower import emit, ir
 
 # The position of a use that does not exist.
 NEVER = 1 << 29
 # How often a loop is assumed to run.
 LOOP_WEIGHT = 8.0
+
+CALLEES = sum(saver == "CALLEE" for _, saver in IREGS)
+CALLERS = len(IREGS) - CALLEES
 
 INT_CLASS = (True, True, False, False, True, False)  # by type
 
@@ -63,6 +66,11 @@ class Analysis:
     # Per operand, in reverse order of allocation: next use after it, times two, plus one if
     # the value is dead after it.
     after: list[int] = field(default_factory=list)
+    # Summed frequency of blocks in which v is live across a call.
+    cross: list[float] = field(default_factory=list)
+    # Summed frequency of points where one more callee-saved register avoids a reload, for the
+    # first, second, ... such register.
+    callee_benefit: list[float] = field(default_factory=lambda: [0.0] * CALLEES)
     # Last position, outside of cold blocks, up to which v is live.
     last_use: list[int] = field(default_factory=list)
     # Register that the use at hint_pos wants v in, -1: none; a phi that reads v, -1: none.
@@ -264,16 +272,19 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
     number, home, web = an.number, an.def_block, an.web
     FORMAT = emit.FORMAT
     size = (len(an.globals) + 8) // 8
-    int_bits = 0
-    if an.loop_last:
-        for g, v in enumerate(an.globals):
-            if INT_CLASS[types[v]]:
-                int_bits |= 1 << g
-        for h in an.loop_last:
-            an.loop_uses[h] = {}
-            an.loop_calls[h] = 0.0
-            an.loop_fixed[h] = False
-            an.loop_pressure[h] = (0, 0)
+    cross = an.cross = [0.0] * count
+    benefit = an.callee_benefit
+    block_last = [0] * count  # of a value used in the current block: up to where it is live
+    bits = bytearray(size)
+    for g, v in enumerate(an.globals):
+        if INT_CLASS[types[v]]:
+            bits[g >> 3] |= 1 << (g & 7)
+    int_bits = int.from_bytes(bits, "little")
+    for h in an.loop_last:
+        an.loop_uses[h] = {}
+        an.loop_calls[h] = 0.0
+        an.loop_fixed[h] = False
+        an.loop_pressure[h] = (0, 0)
 
     for b in reversed(an.order):
         end = position = an.end[b]
@@ -281,16 +292,20 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
         hot = not an.cold[b]
         h = an.loop[b]
         weight = an.freq[b]
-        ints = floats = most_ints = most_floats = 0
-        if h >= 0:
-            ints = (an.live_out[b] & int_bits).bit_count()
-            floats = an.live_out[b].bit_count() - ints
+        call = NEVER  # the nearest call behind the current point
+        ints = (an.live_out[b] & int_bits).bit_count()
+        floats = an.live_out[b].bit_count() - ints
         for u in an.phi_out[b]:
             n = next_use[u]
             after.append(n + n)
             if n != end:
                 next_use[u] = end
-                if h >= 0 and number[u] < 0:
+                block_last[u] = end
+                w = web[u]
+                if w >= 0 and hint[u] < 0 and hint[w] >= 0:
+                    hint[u] = hint[w]
+                    hint_pos[u] = hint_pos[w]
+                if number[u] < 0:
                     if INT_CLASS[types[u]]:
                         ints += 1
                     else:
@@ -299,11 +314,15 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
                 last_use[u] = end
         most_ints, most_floats = ints, floats
         for v in reversed(blocks[b].insts):
-            if h >= 0 and next_use[v] != NEVER:
+            n = next_use[v]
+            if n != NEVER:
                 if INT_CLASS[types[v]]:
                     ints -= 1
                 else:
                     floats -= 1
+                if call < (block_last[v] if n <= end else NEVER):
+                    cross[v] += weight
+            across = ints
             uses = all_uses[v]
             for u in reversed(uses):
                 n = next_use[u]
@@ -313,13 +332,14 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
                     g = number[u]
                     if g < 0 or not live[g >> 3] >> (g & 7) & 1:
                         after.append(n + n + 1)
-                        if h >= 0:
-                            if INT_CLASS[types[u]]:
-                                ints += 1
-                            else:
-                                floats += 1
+                        block_last[u] = position
+                        if INT_CLASS[types[u]]:
+                            ints += 1
+                        else:
+                            floats += 1
                     else:
                         after.append(n + n)
+                        block_last[u] = end
                     if hot and not last_use[u]:
                         last_use[u] = position
                 next_use[u] = position
@@ -332,11 +352,10 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
                         if hot and last_use[u] < an.loop_end[outer]:
                             last_use[u] = an.loop_end[outer]
                         outer = an.parent[outer]
-            if h >= 0:
-                if ints > most_ints:
-                    most_ints = ints
-                if floats > most_floats:
-                    most_floats = floats
+            if ints > most_ints:
+                most_ints = ints
+            if floats > most_floats:
+                most_floats = floats
             form = FORMAT[op[v]]
             if form == emit.RRR or form == emit.RRI:
                 # What the result wants, the first operand wants if it dies here.
@@ -349,6 +368,9 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
                         web[u] = web[v]
             elif emit.CALL <= form <= emit.RT:
                 an.has_calls = True
+                call = position
+                for i in range(min(across, CALLEES)):
+                    benefit[i] += weight
                 if hot:
                     an.calls.append(position)
                     if h >= 0:
@@ -377,6 +399,21 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
                 hint[uses[0]] = 0 if INT_CLASS[types[uses[0]]] else 16
                 hint_pos[uses[0]] = position
             position -= 1
+        for i in range(min(most_ints - CALLERS, CALLEES)):
+            benefit[i] += weight
+        if call != NEVER:
+            found = an.live_in[b]
+            while found:
+                low = found & -found
+                found ^= low
+                g = low.bit_length() - 1
+                u = an.globals[g]
+                if live[g >> 3] >> (g & 7) & 1 or call < block_last[u]:
+                    cross[u] += weight
+            for v in blocks[b].phis:
+                n = next_use[v]
+                if n != NEVER and call < (block_last[v] if n <= end else NEVER):
+                    cross[v] += weight
         if h >= 0:
             x, y = an.loop_pressure[h]
             an.loop_pressure[h] = (max(x, most_ints), max(y, most_floats))

@@ -39,9 +39,9 @@ INDIRECT: Final = 7  # register of CALL_INDIRECT's element index
 # Registers of a type.
 CLASS: Final = tuple(INTS if is_int else FLOATS for is_int in INT_CLASS) + (0,)
 
-# A block at least this hot may start to use a callee-saved register: using one costs a push
-# and a pop per call of the function.
-CALLEE_FREQ: Final = 0.45
+# Using a callee-saved register costs a push and a pop per call of the function: it must avoid
+# this many reloads.
+CALLEE_BENEFIT: Final = 1.5
 # Added to the distance of a next use that is behind the current loop.
 FAR: Final = 1 << 20
 
@@ -99,7 +99,9 @@ class Allocation:
         self.regs: list[int] = [-1] * 32
         self.free = 0
         self.clean = 0
-        self.allowed = INTS | FLOATS
+        worth = sum(benefit >= CALLEE_BENEFIT for benefit in self.an.callee_benefit)
+        # Registers that may be used.
+        self.allowed = FLOATS | CALLER | (CALLEE & -CALLEE) * ((1 << worth) - 1)
         self.call_index = 0
         self.fixed_index = 0
         self.next_call = self.an.calls[0] if self.an.calls else NEVER
@@ -138,8 +140,9 @@ class Allocation:
         last = an.last_use[v]
         good = cand
         h = an.hint[v]
+        crosses = an.cross[v] > 0.1 * self.weight
         if cand & INTS:
-            if self.next_call < last:
+            if crosses:
                 good = cand & CALLEE or cand
             if self.next_fixed < last and good & ~3:
                 if not (0 <= h < 2 and an.hint_pos[v] <= self.next_fixed):
@@ -153,7 +156,7 @@ class Allocation:
                 return r
         if near >= 0 and good >> near & 1:
             return near
-        if self.next_call >= last:
+        if not crosses:
             good = good & ~CALLEE or good
         return (good & -good).bit_length() - 1
 
@@ -264,9 +267,6 @@ class Allocation:
         self.position = an.start[b]
         self.weight = an.freq[b]
         self.out = self.code[b]
-        self.allowed = FLOATS | CALLER | self.used_callee
-        if self.weight >= CALLEE_FREQ:
-            self.allowed |= CALLEE
         if an.cold[b]:
             self.next_call = self.next_fixed = NEVER
         h = an.loop[b]
@@ -304,7 +304,6 @@ class Allocation:
             regs[r] = v
             used |= 1 << r
         self.used_callee |= used & CALLEE
-        self.allowed |= used
         self.free = self.allowed & ~used
         if block.phis:
             self.out.append(b"")
@@ -395,7 +394,12 @@ class Allocation:
             near = before.get(fn.uses[v][base_index], -1)
             if near < 0 or not cand >> near & 1:
                 near = self.web_reg.get(v, -1)
-            r = self.pick(v, cand, near)
+                if near >= 0 and not cand >> near & 1:
+                    near = -1
+            if near < 0 or b in an.loop_last:
+                r = self.pick(v, cand, near)
+            else:
+                r = near
             entry[v] = r
             used |= 1 << r
             self.web_reg[v] = r
@@ -475,7 +479,7 @@ class Allocation:
             safe = (self.allowed & cls & CALLEE).bit_count()
             crossing = 0
             for v in phis:
-                if CLASS[types[v]] == cls and self.next_call < an.last_use[v]:
+                if CLASS[types[v]] == cls and an.cross[v] > 0.1 * self.weight:
                     crossing += 1
             safe = max(0, safe - min(crossing, 2))
             for w, v in mine:

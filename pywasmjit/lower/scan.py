@@ -11,38 +11,30 @@ import re
 from typing import Final, NamedTuple
 
 _LEB: Final = rb"[\x80-\xff]*[\x00-\x7f]"
-# Instructions with an effect on memory, globals or tables: stores, global.set, memory.grow,
-# calls, bulk and table operations, atomics.
-_EFFECT: Final = (
-    rb"[\x36-\x3e\x11]%(L)s%(L)s|[\x10\x24\x26]%(L)s|\x40.|"
-    rb"\xfc[\x08\x0a\x0c\x0e]%(L)s%(L)s|\xfc[\x09\x0b\x0d\x0f-\x11]%(L)s|"
-    rb"\xfe[\x00-\x02\x10-\x4e]%(L)s%(L)s|\xfe\x03."
-)
 _SKIPPED: Final = (
-    rb"[\x20\x23\x25\x41\x42\x0c\x0d\xd2]%(L)s|[\x45-\xc4\x00\x01\x0f\x1a\x1b\xd1]|"
-    rb"[\x28-\x35]%(L)s%(L)s|(" + _EFFECT + rb")|[\xd0\x3f].|\xfc[\x00-\x07]|"
+    rb"[\x20\x23-\x26\x41\x42\x0c\x0d\x10\xd2]%(L)s|[\x45-\xc4\x00\x01\x0f\x1a\x1b\xd1]|"
+    rb"[\x28-\x3e\x11]%(L)s%(L)s|[\x3f\x40\xd0].|\xfc[\x00-\x07]|"
+    rb"\xfc[\x08\x0a\x0c\x0e]%(L)s%(L)s|\xfc[\x09\x0b\x0d\x0f-\x11]%(L)s|"
+    rb"\xfe[\x00-\x02\x10-\x4e]%(L)s%(L)s|\xfe\x03.|"
     rb"\x43.{4}|\x44.{8}|\x1c%(L)s."
 )
-# After what is skipped: an assignment (index in group 3), a control instruction, br_table, or
+# After what is skipped: an assignment (index in group 2), a control instruction, br_table, or
 # a prefix whose second opcode is written with more bytes than needed.
 _EVENT: Final = re.compile(
     (
         rb"(?:" + _SKIPPED + rb")*(?:([\x21\x22])(%(L)s)|([\x02-\x04])%(L)s|"
-        rb"([\x05\x0b])|([\x0e\xfc\xfe]))"
+        rb"([\x05\x0b])|[\x0e\xfc\xfe])"
     )
     % {b"L": _LEB},
     re.DOTALL,
 )
-
-# Bit of Construct.assigned: something in it may write memory or globals.
-EFFECT: Final = 1
 
 
 class Construct(NamedTuple):
     """A block, loop or if.
 
     end: position of its `end`; else_: of its `else`, or 0.
-    assigned: bit i + 1 is set if local i is assigned inside; see EFFECT for bit 0.
+    assigned: bit i is set if local i is assigned inside.
     """
 
     end: int
@@ -92,16 +84,14 @@ def scan(data: bytes, start: int, end: int) -> dict[int, Construct]:
     pos = start
     while pos < end:
         for match in _EVENT.finditer(data, pos, end):
-            effect, assign, index, opened, closed, uncommon = match.groups()
-            if effect is not None:
-                mask |= EFFECT
+            assign, index, opened, closed = match.groups()
             if assign is not None:
                 bit = bits.get(index)
                 if bit is None:
-                    bit = bits[index] = 2 << _leb(index, 0)[0]
+                    bit = bits[index] = 1 << _leb(index, 0)[0]
                 mask |= bit
             elif opened is not None:
-                opens.append(match.start(4))
+                opens.append(match.start(3))
                 elses.append(0)
                 masks.append(mask)
                 mask = 0
@@ -111,8 +101,6 @@ def scan(data: bytes, start: int, end: int) -> dict[int, Construct]:
             elif closed is not None:
                 elses[-1] = match.end() - 1
             else:
-                if uncommon != b"\x0e":
-                    mask |= EFFECT
                 pos = _skip_uncommon(data, match.end() - 1)
                 break
         else:

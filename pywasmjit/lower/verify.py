@@ -83,9 +83,7 @@ class _Verifier:
         fn = self.fn
         blocks = fn.blocks
         self.at = "lists"
-        self.check(
-            len(fn.op) == len(fn.uses) == len(fn.imm) == len(fn.type), "lists differ in length"
-        )
+        self.check(len(fn.op) == len(fn.uses) == len(fn.imm) == len(fn.type), "lists differ in length")
         self.check(bool(blocks) and not blocks[0].preds, "the entry has predecessors")
         self.check(not blocks[0].phis, "the entry has phis")
         for i, block in enumerate(blocks):
@@ -119,7 +117,7 @@ class _Verifier:
         self.check(bool(block.insts), "no terminator")
         last = block.insts[-1]
         form = OPS[op[last]].format if op[last] < PARAM else ""
-        terminal = "T" in OPS[op[last]].flags or form in _CONDITIONAL
+        terminal = form in _CONDITIONAL or (form != "" and "T" in OPS[op[last]].flags)
         self.check(terminal, "the last instruction is no terminator")
         count = len(block.succs)
         if form == "J":
@@ -283,9 +281,7 @@ class _Verifier:
                 if b not in body:
                     body.add(b)
                     work += blocks[b].preds
-            self.check(
-                body == set(range(block.index, block.index + len(body))), "loop not contiguous"
-            )
+            self.check(body == set(range(block.index, block.index + len(body))), "loop not contiguous")
             for b in body:
                 self.check(blocks[b].loop_depth >= block.loop_depth, "loop_depth")
 

@@ -8,6 +8,7 @@ taken over.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -100,7 +101,11 @@ def kernel(series: str = DEFAULT_SERIES, *, update: bool = False) -> Kernel:
 
 def _fetch(series: str, directory: Path) -> str:
     """Download and unpack the suite's newest kernel; return its package version."""
-    apt = _Apt(SUITES[series].codename)
+    with _apt(SUITES[series].codename) as apt:
+        return _unpack_newest(apt, series, directory)
+
+
+def _unpack_newest(apt: _Apt, series: str, directory: Path) -> str:
     apt.update()
     wanted = apt.closure(META_PACKAGES)
     images = [name for name in wanted if name.startswith("linux-image-")]
@@ -123,9 +128,16 @@ def _fetch(series: str, directory: Path) -> str:
 
 def unpack(codename: str, names: tuple[str, ...], into: Path) -> None:
     """Download packages of a suite by name and unpack them into a directory."""
-    apt = _Apt(codename)
-    apt.update()
-    apt.unpack(names, into)
+    with _apt(codename) as apt:
+        apt.update()
+        apt.unpack(names, into)
+
+
+@contextlib.contextmanager
+def _apt(codename: str) -> Iterator[_Apt]:
+    """apt for a suite; other processes that want it wait."""
+    with cache.locked(cache.root() / "apt" / f".{codename}.lock"):
+        yield _Apt(codename)
 
 
 class _Apt:

@@ -43,14 +43,7 @@ ROOT_PACKAGES = (
 # Drivers the initramfs loads, dependencies first; built-in ones are skipped.
 DRIVERS = ("virtio_pci", "virtio_console", "virtio_blk", "virtio_net", "overlay")
 # What of a checkout a guest does not need.
-PROJECT_EXCLUDES = (
-    ".git",
-    ".mypy_cache",
-    ".ruff_cache",
-    ".pytest_cache",
-    ".hypothesis",
-    "*.egg-info",
-)
+PROJECT_EXCLUDES = (".git", ".*_cache", ".hypothesis", "*.egg-info", "venv", ".venv")
 _SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
 
 

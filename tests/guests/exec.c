@@ -126,12 +126,14 @@ static void by_popen(void)
 static void by_posix_spawn(void)
 {
 	char *argv[] = { "sh", "-c", "echo spawned; echo to a file >&3; exit 8", NULL };
+	char *simple[] = { "true", NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
+	const char *result;
 	char text[32];
 	sigset_t set;
 	pid_t pid;
-	int fd;
+	int fd, error;
 
 	enter_directory();
 	posix_spawn_file_actions_init(&actions);
@@ -144,9 +146,9 @@ static void by_posix_spawn(void)
 	posix_spawnattr_setsigdefault(&attributes, &set);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 	posix_spawnattr_setpgroup(&attributes, 0);
-	say("posix_spawn: %s",
-	    error_name(posix_spawn(&pid, "/bin/sh", &actions, &attributes, argv, environ)));
-	say("it: %s", ended(reap(pid)));
+	error = posix_spawn(&pid, "/bin/sh", &actions, &attributes, argv, environ);
+	result = ended(reap(pid));
+	say("posix_spawn: %s, it %s", error_name(error), result);
 	fd = MUST(open("file", O_RDONLY));
 	text[MUST(read(fd, text, sizeof(text) - 1))] = 0;
 	say("the file has: %.*s", (int)strlen(text) - 1, text);
@@ -155,7 +157,7 @@ static void by_posix_spawn(void)
 	leave_directory();
 	say("not there: %s", error_name(posix_spawn(&pid, "/nonexistent", NULL, NULL, argv,
 						    environ)));
-	say("in PATH: %s", error_name(posix_spawnp(&pid, "sh", NULL, NULL, argv + 3, environ)));
+	say("in PATH: %s", error_name(posix_spawnp(&pid, "true", NULL, NULL, simple, environ)));
 	reap(pid);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);

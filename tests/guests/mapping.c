@@ -215,7 +215,8 @@ static void locks(void)
 	}
 	if (!pids[0])
 		_exit(0);
-	say("turns: %s, %d", ended(reap(pids[0])), shared->turn);
+	say("the other one: %s", ended(reap(pids[0])));
+	say("turns: %d", shared->turn);
 	pthread_mutex_lock(&shared->mutex);
 	say("held: %s", error_name(pthread_mutex_trylock(&shared->mutex)));
 	pthread_mutex_unlock(&shared->mutex);

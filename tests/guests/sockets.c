@@ -154,7 +154,9 @@ static void options(void)
 	say("linger: %d %d", got.l_onoff, got.l_linger);
 	say("bad level: %s", outcome(setsockopt(fd, 9999, 1, &on, sizeof(on))));
 	say("bad option: %s", outcome(setsockopt(fd, SOL_SOCKET, 9999, &on, sizeof(on))));
-	say("not a socket: %s", outcome(setsockopt(0, SOL_SOCKET, SO_REUSEADDR, &on, 4)));
+	close(fd);
+	fd = MUST(open("/dev/null", O_RDONLY));
+	say("not a socket: %s", outcome(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, 4)));
 	close(fd);
 
 	fd = MUST(socket(AF_INET, SOCK_DGRAM, 0));

@@ -126,10 +126,11 @@ static inline long long milliseconds(void)
 }
 
 /* A directory of our own to work in; removed at the end with leave_directory(). */
-static char work_directory[] = "/tmp/wj-test-XXXXXX";
+static char work_directory[32];
 
 static inline void enter_directory(void)
 {
+	strcpy(work_directory, "/tmp/wj-test-XXXXXX");
 	if (!mkdtemp(work_directory) || chdir(work_directory)) {
 		say("no work directory: %s", error_name(errno));
 		exit(98);
@@ -139,7 +140,7 @@ static inline void enter_directory(void)
 static inline void leave_directory(void)
 {
 	if (chdir("/") || rmdir(work_directory))
-		say("%s is not empty: %s", "the work directory", error_name(errno));
+		say("the work directory is not empty: %s", error_name(errno));
 }
 
 #endif

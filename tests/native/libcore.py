@@ -257,6 +257,30 @@ class Core:
                 text = process.stderr.read().decode(errors="replace")
                 raise CoreCrash(f"{line!r}: status {process.wait()}\n{answer}\n{text}")
 
+    def commands(self, lines: Sequence[str], batch: int = 100) -> list[str]:
+        """Many commands at once; their answers as they are, "ok ...", "trap ..." or "error ..."."""
+        process = self._process
+        assert process.stdin and process.stdout and process.stderr
+        answers = []
+        for start in range(0, len(lines), batch):
+            some = lines[start : start + batch]
+            try:
+                process.stdin.write("".join(line + "\n" for line in some).encode())
+                process.stdin.flush()
+            except BrokenPipeError:
+                pass
+            for line in some:
+                answer = "print"
+                while answer.startswith("print"):
+                    answer = process.stdout.readline().decode(errors="replace").rstrip("\n")
+                    if answer.startswith("print"):
+                        self.printed.append(answer[6:])
+                if not answer:
+                    text = process.stderr.read().decode(errors="replace")
+                    raise CoreCrash(f"{line!r}: status {process.wait()}\n{text}")
+                answers.append(answer)
+        return answers
+
     def image(self, data: bytes) -> int:
         """Load an image; its number.  CoreError says why it was rejected."""
         number = self._images
@@ -279,7 +303,9 @@ class Core:
 
     def code(self, image: int) -> Code:
         """The machine code of an image that was compiled."""
-        base, data, functions_end, retries, code, entries, fixups, sites = self.command(f"code {image}")
+        base, data, functions_end, retries, code, entries, fixups, sites = self.command(
+            f"code {image}"
+        )
 
         def numbers(word: str) -> list[int]:
             return [int(part, 16) for part in word.split(",") if part]

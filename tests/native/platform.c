@@ -35,7 +35,7 @@ static struct region {
 	struct wj_exec exec;
 	const struct wj_fixup *fixups;
 	u32 count;
-} regions[256];
+} regions[4096];
 
 int wj_exec_alloc(struct wj_exec *exec, size_t size)
 {

@@ -445,6 +445,14 @@ def test_truncated_answers_are_asked_for_over_tcp(resolver: Resolver) -> None:
     assert len(resolver.lookup("big.test", family=INET).addresses) == 48
 
 
+def test_what_came_truncated_will_do_if_tcp_fails(resolver: Resolver) -> None:
+    resolver.configure(timeout=150)
+    resolver.server.raw_tcp = tcp_says()
+    resolver.server.handler = lambda q: [q.reply(
+        [r for r in ZONE["both.test"] if r.type == q.type], flags=TC)]
+    assert len(resolver.lookup("both.test").addresses) == 3
+
+
 def tcp_says(*pieces: bytes) -> Callable[[socket.socket, Query], None]:
     def speak(stream: socket.socket, query: Query) -> None:
         for piece in pieces:
@@ -995,7 +1003,10 @@ def test_fuzz_dns(tmp_path: Path) -> None:
         query, b"\xc0\x0c\0\5\0\1\0\0\0\1\0\4\1a\xc0\x10" + b"\xc0\x2d\0\1\0\1\0\0\0\1\0\4abcd", 2)
     seeds = [query.reply(records), query.reply(records[::-1]), compressed,
              query.reply(rcode=NXDOMAIN),
-             dataclasses.replace(query, type=AAAA).reply(records * 30)]
+             dataclasses.replace(query, type=AAAA).reply(records * 60)]
+    long = ".".join(["x" * 63] * 3 + ["y" * 60])
+    seeds += [query.reply([alias("www.example.com", long), address(long, "192.0.2.1")]),
+              query.reply([address("www.example.com", f"192.0.2.{i}") for i in range(60)])]
     files = []
     for i, seed in enumerate(seeds):
         files.append(tmp_path / f"message{i}")
@@ -1004,7 +1015,8 @@ def test_fuzz_dns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("target", "text"), [
-    ("hosts", HOSTS), ("services", SERVICES),
+    ("hosts", HOSTS + "".join(f"\n127.0.1.{i} localhost" for i in range(9))),
+    ("services", SERVICES),
     ("resolv", THREE + SEARCH + "options ndots:2 timeout:3 attempts:9 rotate edns0 use-vc\n"),
 ])
 def test_fuzz_files(tmp_path: Path, target: str, text: str) -> None:

@@ -725,7 +725,7 @@ def test_fuzz_tzif(tmp_path: Path) -> None:
 
 def test_fuzz_tz_strings(tmp_path: Path) -> None:
     seeds = ["EST5EDT,M3.2.0,M11.1.0", "<+03>-3", "IST-1GMT0,M10.5.0,M3.5.0/1",
-             "A1B-12:34:56<-01>,J60/-167:59:59,365/167"]
+             "A1B-12:34:56<-01>,J60/-167:59:59,365/167", f"<{'A' * 60}>0{'B' * 40}"]
     files = []
     for i, text in enumerate(seeds):
         files.append(tmp_path / f"rule{i}")

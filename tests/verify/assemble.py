@@ -21,7 +21,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from pywasmjit import _isa as isa
 
@@ -324,9 +324,9 @@ class Image:
         return header + bytes(32) + bytes(8) + table + content
 
 
-def program(source: str, params: str = "", results: str = "", **options: object) -> Image:
+def program(source: str, params: str = "", results: str = "", **options: Any) -> Image:
     """An image with a memory of one page and one exported function "f"."""
-    body = replace(Body(source), **options)  # type: ignore[arg-type]
+    body = replace(Body(source), **options)
     return Image(
         types=[func_type(params, results)],
         functions=[(0, body)],

@@ -123,7 +123,9 @@ def test_a_missing_symbol_is_named(kernel: Kernel, probe: Path, tmp_path: Path) 
     kept = [line for line in symbols if "\tmisc_register\t" not in line]
     assert len(kept) == len(symbols) - 1
     (headers / "Module.symvers").write_text("".join(kept))
-    with pytest.raises(KbuildError, match=rf"misc_register, which kernel {re.escape(kernel.release)}"):
+    with pytest.raises(
+        KbuildError, match=rf"misc_register, which kernel {re.escape(kernel.release)}"
+    ):
         kbuild.check_module(probe, headers)
     changed = [
         f"0x12345678\t{line.partition(chr(9))[2]}" if "\tmisc_register\t" in line else line

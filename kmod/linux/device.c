@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* /dev/wasm: uapi.h says what it does. */
+#include <linux/file.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "kernel.h"
+#include "../core/internal.h"
+
+#define MAX_STRINGS	(2u << 20)	/* as much as execve takes by default */
+
+static struct wj_context *context_create(struct wj_file *f)
+{
+	struct wj_context *c = kvzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+
+	if (!c)
+		return NULL;
+	INIT_LIST_HEAD(&c->allocations);
+	c->file = f;
+	c->task = get_task_struct(current);
+	c->mm = current->mm;
+	mmgrab(c->mm);
+	c->process.platform = c;
+	return c;
+}
+
+/* Wherever the guest was, it is not running any more. */
+static void context_destroy(struct wj_context *c)
+{
+	wj_exec_free_all(c);
+	wj_free_all(c);
+	kvfree(c->image);
+	wj_stacks_destroy(c);
+	mmdrop(c->mm);
+	put_task_struct(c->task);
+	kvfree(c);
+}
+
+static void contexts_destroy(struct list_head *dead)
+{
+	struct wj_context *c, *next;
+
+	list_for_each_entry_safe(c, next, dead, link)
+		context_destroy(c);
+}
+
+/* Strings of argv or envp: exactly `count` of them, each with its NUL. */
+static int copy_strings(struct wj_strings *to, u64 from, u32 count, u32 size)
+{
+	char *bytes;
+	u32 n = 0;
+
+	if (size > MAX_STRINGS)
+		return -E2BIG;
+	bytes = wj_alloc(size + 1);
+	if (!bytes)
+		return -ENOMEM;
+	*to = (struct wj_strings){ .count = count, .size = size, .bytes = bytes };
+	if (wj_copy_from_user(bytes, from, size))
+		return -EFAULT;
+	for (u32 i = 0; i < size; i++)
+		n += !bytes[i];
+	return n == count && (!size || !bytes[size - 1]) ? 0 : -EINVAL;
+}
+
+static int check_image(struct wj_context *c, const struct wj_image *image, struct wj_error *error)
+{
+	if (wj_fpu_available())
+		return 0;
+	for (u32 i = 0; i < image->n_functions; i++) {
+		if (!image->functions[i].has_floats)
+			continue;
+		*error = (struct wj_error){ .code = -ENOTSUPP, .function = i,
+			.message = "this kernel cannot keep floating point registers: kernel_fpu_end could not be hooked" };
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* 0, -errno, or a trap. */
+static int load_guest(struct wj_context *c, const struct wj_uapi_load *load, struct wj_error *error)
+{
+	struct wj_process *p = &c->process;
+	struct wj_image *image;
+	struct wj_extern *externs;
+	unsigned long at;
+	int err;
+
+	err = wj_stacks_create(c);
+	if (err)
+		return err;
+	at = vm_mmap(NULL, 0, WJ_SCRATCH_SIZE + 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	if (IS_ERR_VALUE(at))
+		return at;
+	c->scratch = at;
+	err = copy_strings(&p->argv, load->argv, load->argc, load->argv_size);
+	if (!err)
+		err = copy_strings(&p->envp, load->envp, load->envc, load->envp_size);
+	if (!err)
+		err = wj_process_init(p);
+	if (err)
+		return err;
+
+	c->image = kvmalloc(load->image_size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!c->image)
+		return -ENOMEM;
+	if (wj_copy_from_user(c->image, load->image, load->image_size))
+		return -EFAULT;
+	err = wj_image_create(c->image, load->image_size, error, &image);
+	if (!err)
+		err = check_image(c, image, error);
+	if (err)
+		return err;
+	externs = wj_alloc((wj_image_import_count(image) + 1) * sizeof(*externs));
+	if (!externs)
+		return -ENOMEM;
+	err = wj_store_create(&p->store);
+	if (!err)
+		err = wj_process_bind(p, image, externs, error);
+	if (!err)
+		err = wj_instance_create(p->store, image, WJ_ENGINE_JIT, externs, p, error, &p->inst);
+	wj_free(externs);
+	if (p->inst)
+		p->inst->poll_flags = (u32 *)&current_thread_info()->flags;
+	return err;
+}
+
+static struct wj_context *find(struct wj_file *f)
+{
+	struct wj_context *c;
+
+	lockdep_assert_held(&f->lock);
+	list_for_each_entry(c, &f->contexts, link) {
+		if (c->task == current && c->mm == current->mm)
+			return c;
+	}
+	return NULL;
+}
+
+static long ioctl_load(struct file *file, struct wj_uapi_load __user *arg)
+{
+	struct wj_file *f = file->private_data;
+	struct wj_error error = { .function = ~0u };
+	struct wj_uapi_load *load;
+	struct wj_context *c, *other;
+	long ret;
+
+	load = memdup_user(arg, sizeof(*load));
+	if (IS_ERR(load))
+		return PTR_ERR(load);
+	ret = -EPROTO;
+	if (load->version != WJ_UAPI_VERSION)
+		goto out;
+	ret = -EINVAL;
+	if (load->flags & ~WJ_LOAD_TRACE || load->max_memory > 1ull << 32 || !load->argc)
+		goto out;
+	ret = -EFBIG;
+	if (load->image_size > WJ_MAX_IMAGE_SIZE)
+		goto out;
+	ret = -EBUSY;
+	if (wj_current_context())
+		goto out;
+	ret = -ENOMEM;
+	c = context_create(f);
+	if (!c)
+		goto out;
+	c->max_memory = load->max_memory;
+	c->handler = load->handler;
+	c->restorer = load->restorer;
+	c->process.trace = load->flags & WJ_LOAD_TRACE;
+	memcpy(c->hidden_fds, load->hidden_fds, sizeof(c->hidden_fds));
+	wj_enter(c);
+	ret = load_guest(c, load, &error);
+	wj_leave(c);
+
+	load->error = ret;
+	load->section = error.section;
+	load->function = error.function;
+	load->offset = error.offset;
+	memset(load->message, 0, sizeof(load->message));
+	if (ret && error.message)
+		strscpy(load->message, error.message, sizeof(load->message));
+	if (copy_to_user(arg, load, sizeof(*load)))
+		ret = -EFAULT;
+	if (ret > 0)
+		ret = -EINVAL;	/* a trap */
+	if (!ret) {
+		spin_lock(&f->lock);
+		other = find(f);
+		if (other) {
+			ret = -EEXIST;
+		} else {
+			c->state = WJ_SUSPENDED;
+			list_add(&c->link, &f->contexts);
+		}
+		spin_unlock(&f->lock);
+	}
+	if (ret)
+		context_destroy(c);
+out:
+	kfree(load);
+	return ret;
+}
+
+/* The current task's context, which becomes RUNNING. */
+static struct wj_context *begin_run(struct wj_file *f)
+{
+	struct wj_context *c;
+
+	spin_lock(&f->lock);
+	c = find(f);
+	if (!c)
+		c = ERR_PTR(-ESRCH);
+	else if (c->state != WJ_SUSPENDED)
+		c = ERR_PTR(-EBUSY);
+	else
+		c->state = WJ_RUNNING;
+	spin_unlock(&f->lock);
+	return c;
+}
+
+static void end_run(struct wj_file *f, struct wj_context *c)
+{
+	spin_lock(&f->lock);
+	c->state = WJ_SUSPENDED;
+	spin_unlock(&f->lock);
+}
+
+/* What the launcher says, checked; nothing has happened if it is refused. */
+static int take_order(struct wj_context *c, const struct wj_uapi_run *run, struct wj_uapi_run __user *arg)
+{
+	u64 base = wj_memory_base(c->process.inst);
+
+	if (base && base + WJ_RESERVE > TASK_SIZE_MAX)
+		return -EFAULT;
+	if (run->op == WJ_OP_SIGNAL) {
+		if (!run->signal || run->signal > WJ_SIGNALS || !c->started)
+			return -EINVAL;
+		if (copy_from_user(c->siginfo, (const void __user *)run->siginfo, sizeof(c->siginfo)))
+			return -EFAULT;
+		c->signal = run->signal;
+	}
+	/* Where the kernel restarts this ioctl the order has been carried out. */
+	if (put_user((u32)WJ_OP_CONTINUE, &arg->op))
+		return -EFAULT;
+	c->op = run->op;
+	c->result = run->result;
+	return 0;
+}
+
+static long ioctl_run(struct file *file, struct wj_uapi_run __user *arg)
+{
+	struct wj_file *f = file->private_data;
+	struct wj_uapi_run run;
+	struct wj_context *c;
+	long ret;
+
+	if (copy_from_user(&run, arg, sizeof(run)))
+		return -EFAULT;
+	if (run.version != WJ_UAPI_VERSION)
+		return -EPROTO;
+	if (run.op >= WJ_OP_CLAIM || run.reserved)
+		return -EINVAL;
+	/* A guest that found a way to call this would nest on the task's stack without end. */
+	if (wj_current_context())
+		return -EBUSY;
+	c = begin_run(f);
+	if (IS_ERR(c))
+		return PTR_ERR(c);
+	ret = take_order(c, &run, arg);
+	if (ret) {
+		end_run(f, c);
+		return ret;
+	}
+	/* Whatever happens to the descriptor meanwhile: the file, and so the module, stay. */
+	get_file(file);
+	ret = wj_run(c);
+	run.op = WJ_OP_CONTINUE;
+	run.event = c->event;
+	run.status = c->status;
+	run.nr = c->nr;
+	memcpy(run.args, c->args, sizeof(run.args));
+	end_run(f, c);
+	if (!ret && copy_to_user(arg, &run, sizeof(run)))
+		ret = -EFAULT;
+	fput(file);
+	return ret;
+}
+
+static long ioctl_stats(struct file *file, struct wj_uapi_stats __user *arg)
+{
+	struct wj_file *f = file->private_data;
+	struct wj_uapi_stats stats = { .version = WJ_UAPI_VERSION };
+	struct wj_context *c;
+	struct wj_stats core;
+	u32 version;
+
+	if (get_user(version, &arg->version))
+		return -EFAULT;
+	if (version != WJ_UAPI_VERSION)
+		return -EPROTO;
+	c = begin_run(f);
+	if (IS_ERR(c))
+		return PTR_ERR(c);
+	wj_instance_stats(c->process.inst, &core);
+	stats.functions_jitted = core.functions_jitted;
+	stats.functions_interpreted = core.functions_interpreted;
+	stats.code_bytes = core.code_bytes;
+	stats.host_calls = core.host_calls;
+	stats.traps = core.traps;
+	stats.jit_ns = core.jit_ns;
+	stats.system_calls = c->system_calls;
+	stats.returns = c->returns;
+	end_run(f, c);
+	return copy_to_user(arg, &stats, sizeof(stats)) ? -EFAULT : 0;
+}
+
+static long wj_ioctl(struct file *file, unsigned int command, unsigned long arg)
+{
+	switch (command) {
+	case WJ_IOC_LOAD:
+		return ioctl_load(file, (struct wj_uapi_load __user *)arg);
+	case WJ_IOC_RUN:
+		return ioctl_run(file, (struct wj_uapi_run __user *)arg);
+	case WJ_IOC_STATS:
+		return ioctl_stats(file, (struct wj_uapi_stats __user *)arg);
+	}
+	return -ENOTTY;
+}
+
+static int wj_open(struct inode *inode, struct file *file)
+{
+	struct wj_file *f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+
+	if (!f)
+		return -ENOMEM;
+	spin_lock_init(&f->lock);
+	INIT_LIST_HEAD(&f->contexts);
+	file->private_data = f;
+	return nonseekable_open(inode, file);
+}
+
+/* A descriptor is closed, by close, exec or exit: the guest of whoever does that ends. */
+static int wj_flush(struct file *file, fl_owner_t id)
+{
+	struct wj_file *f = file->private_data;
+	struct wj_context *c, *next;
+	LIST_HEAD(dead);
+
+	spin_lock(&f->lock);
+	list_for_each_entry_safe(c, next, &f->contexts, link) {
+		if (c->task == current && c->state != WJ_RUNNING)
+			list_move(&c->link, &dead);
+	}
+	spin_unlock(&f->lock);
+	contexts_destroy(&dead);
+	return 0;
+}
+
+/* Nobody is inside: each ioctl holds the file. */
+static int wj_release(struct inode *inode, struct file *file)
+{
+	struct wj_file *f = file->private_data;
+
+	contexts_destroy(&f->contexts);
+	kfree(f);
+	return 0;
+}
+
+static const struct file_operations operations = {
+	.owner = THIS_MODULE,
+	.open = wj_open,
+	.flush = wj_flush,
+	.release = wj_release,
+	.unlocked_ioctl = wj_ioctl,
+	.llseek = no_llseek,
+};
+
+/* Anybody may run guests: they can do no more than the processes they are. */
+static struct miscdevice device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "wasm",
+	.mode = 0666,
+	.fops = &operations,
+};
+
+int wj_device_init(void)
+{
+	return misc_register(&device);
+}
+
+void wj_device_deinit(void)
+{
+	misc_deregister(&device);
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Running a guest: in and out of the ioctl, system calls, signals and other work that is due.
+ *
+ * Signals.  A guest's handler runs inside the launcher's real one, which the kernel calls when
+ * the ioctl returns to user mode.  So whenever there is a signal, or anything else that the
+ * kernel does on the way to user mode, the host stack is left as it is and the ioctl returns:
+ * with the restart code of the system call that was interrupted, so that the kernel decides as
+ * for any system call whether it is made again (the ioctl is restarted) or ends with EINTR (the
+ * launcher says so, WJ_OP_INTERRUPTED).  The launcher's handler comes back with WJ_OP_SIGNAL; the
+ * guest's handler then runs on top of the suspended host stack.
+ */
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
+#include <linux/entry-common.h>
+#include <linux/ptrace.h>
+#include "kernel.h"
+
+/* What the kernel would see to before it returned to user mode, scheduling aside. */
+#define LAUNCHER_WORK (EXIT_TO_USER_MODE_WORK & ~_TIF_NEED_RESCHED)
+
+u32 wj_poll_mask(void)
+{
+	return EXIT_TO_USER_MODE_WORK;
+}
+
+static bool launcher_work(void)
+{
+	return READ_ONCE(current_thread_info()->flags) & LAUNCHER_WORK;
+}
+
+u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event)
+{
+	struct wj_process *p = &c->process;
+	const s32 status = c->status;
+	int trap;
+
+	for (;;) {
+		c->code = code;
+		c->event = event;
+		c->expect = event == WJ_EVENT_SYSCALL || event == WJ_EVENT_EXECVE ? event : 0;
+		c->status = event == WJ_EVENT_HANDLED ? !!p->unwind : status;
+		c->returns++;
+		wj_switch(&c->host_sp, c->task_sp);
+		switch (c->op) {
+		case WJ_OP_SIGNAL:
+			break;
+		case WJ_OP_RESULT:
+			if (c->expect)
+				return c->op;
+			continue;	/* not asked for */
+		default:
+			return c->op;
+		}
+		/* Nested calls of guest functions are limited (WJ_MAX_NESTING); this is the rest. */
+		if ((u64)__builtin_frame_address(0) < c->host_limit)
+			trap = WJ_TRAP_STACK_EXHAUSTED;
+		else
+			trap = wj_signal_deliver(p, c->signal, c->siginfo);
+		if (trap && !p->unwind)
+			p->unwind = trap;
+		code = 0;
+		event = WJ_EVENT_HANDLED;
+	}
+}
+
+int wj_poll(struct wj_instance *inst)
+{
+	struct wj_process *p = wj_instance_user(inst);
+	struct wj_context *c = p->platform;
+
+	/* Without this a guest that never blocks would hold up synchronize_rcu_tasks() for all. */
+	cond_resched_tasks_rcu_qs();
+	if (need_resched())
+		schedule();
+	if (!c->started)
+		return fatal_signal_pending(current) ? WJ_TRAP_INTERRUPTED : 0;
+	if (launcher_work())
+		wj_return_to_launcher(c, -ERESTARTNOINTR, WJ_EVENT_NONE);
+	return p->unwind;
+}
+
+long wj_sys_direct(struct wj_context *c, unsigned int nr, const u64 args[6])
+{
+	/* What the entry points of system calls look at: arch/x86/include/asm/syscall_wrapper.h. */
+	struct pt_regs regs = {
+		.di = args[0], .si = args[1], .dx = args[2],
+		.r10 = args[3], .r8 = args[4], .r9 = args[5],
+		.orig_ax = nr, .ax = -ENOSYS,
+	};
+	const void *entry = wj_syscall_entry(nr);
+	long ret;
+
+	if (!entry)
+		return -ENOSYS;
+	c->system_calls++;
+	if (!c->started)
+		return ((long (*)(const struct pt_regs *))entry)(&regs);
+	wj_fpu_pause(c);
+	ret = wj_call_on(entry, &regs, c->task_sp);
+	wj_fpu_continue(c);
+	return ret;
+}
+
+/* seccomp, audit, ptrace and friends look at system calls of user mode: let them. */
+static long sys_through_launcher(struct wj_context *c, int nr, const u64 args[6])
+{
+	for (;;) {
+		c->nr = nr;
+		memcpy(c->args, args, sizeof(c->args));
+		switch (wj_return_to_launcher(c, 0, WJ_EVENT_SYSCALL)) {
+		case WJ_OP_RESULT:
+			return c->result;
+		case WJ_OP_INTERRUPTED:
+			return -EINTR;
+		}
+	}
+}
+
+long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c_, u64 d, u64 e, u64 f)
+{
+	const u64 args[6] = { a, b, c_, d, e, f };
+	struct wj_context *c = p->platform;
+	int call = nr;
+	long ret;
+
+	if (unlikely(!c->started))
+		return -EINTR;
+	for (;;) {
+		if (unlikely(READ_ONCE(current_thread_info()->syscall_work)))
+			ret = sys_through_launcher(c, nr, args);
+		else
+			ret = wj_sys_direct(c, call, args);
+		switch (ret) {
+		case -ERESTARTSYS:
+		case -ERESTARTNOINTR:
+		case -ERESTARTNOHAND:
+			call = nr;
+			break;
+		case -ERESTART_RESTARTBLOCK:
+			/* As -ERESTARTNOHAND, but what is called again is restart_syscall. */
+			call = __NR_restart_syscall;
+			ret = -ERESTARTNOHAND;
+			break;
+		default:
+			if (unlikely(launcher_work()))
+				wj_return_to_launcher(c, -ERESTARTNOINTR, WJ_EVENT_NONE);
+			else if (unlikely(need_resched()))
+				schedule();
+			return ret;
+		}
+		if (wj_return_to_launcher(c, ret, WJ_EVENT_NONE) == WJ_OP_INTERRUPTED || p->unwind)
+			return -EINTR;
+	}
+}
+
+void wj_run_guest(struct wj_context *c)
+{
+	struct wj_process *p = &c->process;
+	int trap = wj_process_run(p);
+
+	if (trap == WJ_TRAP_EXIT) {
+		c->status = p->exit_status;
+	} else if (trap == -ENOEXEC) {
+		wj_log("pywasmjit: the module exports neither main nor _start");
+		c->status = 65;	/* EX_DATAERR */
+		trap = WJ_TRAP_EXIT;
+	} else {
+		wj_process_report_trap(p, trap);
+		c->status = wj_trap_signal(trap);
+	}
+	for (;;)
+		wj_return_to_launcher(c, 0, trap == WJ_TRAP_EXIT ? WJ_EVENT_EXIT : WJ_EVENT_TRAP);
+}
+
+long wj_run(struct wj_context *c)
+{
+	wj_enter(c);
+	c->started = true;
+	wj_switch(&c->task_sp, c->host_sp);
+	wj_leave(c);
+	return c->code;
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * --host=kernel: hand image and arguments to /dev/wasm and serve the guest, which runs inside an
+ * ioctl, whenever that returns.  kmod/linux/uapi.h is the protocol.
+ */
+#include <linux/fcntl.h>
+#include "user.h"
+#include "../linux/uapi.h"
+
+extern const u8 wj_syscall_begin[], wj_syscall_end[];
+long wj_syscall_point(const u32 *pending, long nr, const u64 args[6], u32 *was_pending);
+
+static int device = -1;
+static struct wj_process *process;
+
+/* The ioctl; a fork's child comes out of it as well, with a cookie where the parent has 0. */
+static long run_ioctl(struct wj_uapi_run *run, u64 *cookie)
+{
+	u64 rbx = 0;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret), "+b"(rbx)
+			 : "a"(__NR_ioctl), "D"(device), "S"(WJ_IOC_RUN), "d"(run)
+			 : "rcx", "r11", "memory");
+	*cookie = rbx;
+	return ret;
+}
+
+/* Run the guest until it ends or, where a handler was asked for, until that has returned. */
+static void serve(struct wj_uapi_run *run)
+{
+	static const u32 never;
+	u64 cookie;
+	u32 ignored;
+	int trap;
+
+	for (;;) {
+		long ret = run_ioctl(run, &cookie);
+
+		if (cookie) {
+			*run = (struct wj_uapi_run){ .version = WJ_UAPI_VERSION, .op = WJ_OP_CLAIM,
+						     .result = cookie };
+			continue;
+		}
+		if (ret == -EINTR) {
+			run->op = WJ_OP_INTERRUPTED;
+			continue;
+		}
+		if (ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK)
+			continue;	/* there was work other than signals */
+		if (ret) {
+			wj_log("pywasmjit: /dev/wasm: the guest cannot go on (error %d)", (int)-ret);
+			syscall2(__NR_exit_group, 71, 0);
+		}
+		switch (run->event) {
+		case WJ_EVENT_SYSCALL:
+			run->result = wj_syscall_point(&never, run->nr, (const u64 *)run->args, &ignored);
+			break;
+		case WJ_EVENT_EXECVE:
+			run->result = wj_platform_execve(process, run->args[0], run->args[1], run->args[2],
+							 &trap);
+			break;
+		default:
+			return;
+		}
+		run->op = WJ_OP_RESULT;
+	}
+}
+
+static void handle(int sig, siginfo_t *info, struct ucontext *context)
+{
+	struct wj_uapi_run run = { .version = WJ_UAPI_VERSION, .op = WJ_OP_SIGNAL, .signal = sig,
+				   .siginfo = (u64)info };
+	u64 pc = context->uc_mcontext.rip;
+
+	serve(&run);
+	if (run.event == WJ_EVENT_HANDLED) {
+		if (run.status && pc >= (u64)wj_syscall_begin && pc <= (u64)wj_syscall_end) {
+			/* The guest is on its way out: do not restart what it waited for. */
+			context->uc_mcontext.rip = (u64)wj_syscall_end;
+			context->uc_mcontext.rax = (u64)-EINTR;
+		}
+		return;
+	}
+	/* Only a child that was forked in a handler gets here: its guest has ended. */
+	syscall2(__NR_exit_group, end_kernel(&run), 0);
+}
+
+static void report(void)
+{
+	struct wj_uapi_stats stats = { .version = WJ_UAPI_VERSION };
+	struct wj_stats core;
+
+	if (syscall3(__NR_ioctl, device, WJ_IOC_STATS, (long)&stats))
+		return;
+	core = (struct wj_stats){
+		.functions_jitted = stats.functions_jitted,
+		.functions_interpreted = stats.functions_interpreted,
+		.code_bytes = stats.code_bytes,
+		.host_calls = stats.host_calls,
+		.traps = stats.traps,
+		.jit_ns = stats.jit_ns,
+	};
+	write_stats(&core);
+}
+
+/* The exit code, or death by the signal that the guest died of. */
+int end_kernel(const struct wj_uapi_run *run)
+{
+	if (launch.stats)
+		report();
+	return run->event == WJ_EVENT_EXIT ? run->status : die(run->status);
+}
+
+static int refused(const struct wj_uapi_load *load, long err)
+{
+	if (err == -EPROTO && !load->error) {
+		wj_log("pywasmjit: the loaded wasm module is of another version: rmmod wasm, then pywasmjit insmod");
+		return EXIT_UNAVAILABLE;
+	}
+	if (load->error == -EPROTO) {
+		wj_log("pywasmjit: the image was made by another version of pywasmjit: compile it again");
+		return EXIT_DATAERR;
+	}
+	if (load->error > 0) {
+		wj_log("pywasmjit: the module cannot be instantiated: %s", wj_trap_text(load->error));
+		return EXIT_DATAERR;
+	}
+	if (load->message[0]) {
+		wj_log("pywasmjit: the image was rejected: %s (section %u, function %d, offset 0x%x)",
+		       load->message, load->section, (int)load->function, load->offset);
+		return err == -ENOMEM ? EXIT_OSERR : EXIT_DATAERR;
+	}
+	wj_log("pywasmjit: the kernel cannot load the guest (error %d)", (int)-err);
+	return EXIT_OSERR;
+}
+
+int run_kernel(struct wj_process *p, const u8 *image, size_t size)
+{
+	struct wj_uapi_run run = { .version = WJ_UAPI_VERSION, .op = WJ_OP_CONTINUE };
+	struct wj_uapi_load load = {
+		.version = WJ_UAPI_VERSION,
+		.flags = launch.trace ? WJ_LOAD_TRACE : 0,
+		.image = (u64)image, .image_size = size,
+		.argv = (u64)p->argv.bytes, .argv_size = p->argv.size, .argc = p->argv.count,
+		.envp = (u64)p->envp.bytes, .envp_size = p->envp.size, .envc = p->envp.count,
+		.max_memory = launch.max_memory,
+		.handler = (u64)handle, .restorer = (u64)wj_sigreturn,
+	};
+	int fd = syscall4(__NR_openat, AT_FDCWD, (long)"/dev/wasm", O_RDWR | O_CLOEXEC, 0);
+	long ret;
+
+	if (fd < 0) {
+		wj_log("pywasmjit: /dev/wasm cannot be opened (error %d): run `sudo pywasmjit insmod`, or use --host=user",
+		       -fd);
+		return EXIT_UNAVAILABLE;
+	}
+	faults_deinit();
+	device = move_up(fd, 3);
+	process = p;
+	load.hidden_fds[0] = device;
+	load.hidden_fds[1] = launch.launcher_fd;
+	load.hidden_fds[2] = launch.image_fd;
+	load.hidden_fds[3] = -1;
+	ret = syscall3(__NR_ioctl, device, WJ_IOC_LOAD, (long)&load);
+	if (ret)
+		return refused(&load, ret);
+	serve(&run);
+	return end_kernel(&run);
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What a program is given, and how it ends: arguments, environment, atexit, exit. */
+
+#include "transcript.h"
+
+extern char **environ;
+
+static void first(void)
+{
+	printf("registered first\n");
+}
+
+static void second(void)
+{
+	printf("registered second\n");
+}
+
+__attribute__((constructor)) static void before_main(void)
+{
+	say("before main");
+}
+
+__attribute__((destructor)) static void after_main(void)
+{
+	say("after main");
+}
+
+static int compare(const void *one, const void *other)
+{
+	return strcmp(*(char *const *)one, *(char *const *)other);
+}
+
+/* Arguments: how to end (return, exit, _exit, abort) and the status. */
+int main(int argc, char **argv)
+{
+	const char *how = argc > 1 ? argv[1] : "return";
+	int status = argc > 2 ? atoi(argv[2]) : 0, count = 0;
+
+	for (int i = 1; i < argc; i++)
+		say("argument %d: %s", i, argv[i]);
+	say("ends with a null: %d", argv[argc] == NULL);
+	while (environ[count])
+		count++;
+	qsort(environ, count, sizeof(*environ), compare);
+	for (int i = 0; i < count; i++)
+		if (!strncmp(environ[i], "WJ_", 3))
+			say("environment: %s", environ[i]);
+	setenv("WJ_NEW", "set here", 1);
+	say("setenv: %s", getenv("WJ_NEW"));
+	atexit(first);
+	atexit(second);
+	printf("not flushed yet");
+	if (!strcmp(how, "_exit")) {
+		fflush(stdout);
+		say("%s", "");
+		_exit(status);
+	}
+	printf("\n");
+	if (!strcmp(how, "abort"))
+		abort();
+	if (!strcmp(how, "exit"))
+		exit(status);
+	return status;
+}

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The modules that scripts/build_guests.py makes.  Builds those that are not in the cache."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import build_guests
+import pytest
+from debian_source import SourceError
+from emscripten_env import clang
+from guest_cache import default_root
+from guest_recipes import all_recipes, nginx_link_inputs, test_program_names
+from import_table import invoke_signature, load_table
+
+from pywasmjit.wasm.decode import decode
+from pywasmjit.wasm.module import FuncType, Module
+from pywasmjit.wasm.opcodes import F32, F64, I32, I64
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("emcc") is None, reason="emscripten is not installed"),
+    pytest.mark.timeout(1800),  # cold, beside other work, on two cores
+]
+
+TESTS = test_program_names()
+POSIX = ["nginx", "lua", "sqlite3", *TESTS]
+PLAIN = ["nginx-plain", "hello"]
+# Nothing that Emscripten has defines them: an import that no host knows.
+UNKNOWN = {"nginx-plain": {("env", "sigsuspend", "i:i"), ("env", "initgroups", "i:ii")}}
+
+
+@cache
+def builder() -> build_guests.Builder:
+    return build_guests.Builder(default_root(), 2, lambda line: print(line, file=sys.stderr))
+
+
+@cache
+def result(name: str) -> Path:
+    try:
+        return builder().result(name)
+    except SourceError as error:
+        pytest.skip(f"no Debian sources: {error}")
+
+
+@cache
+def module(name: str) -> Module:
+    return decode((result(name) / f"{name}.wasm").read_bytes())
+
+
+def letters(kind: FuncType) -> str:
+    letter = {I32: "i", I64: "I", F32: "f", F64: "d"}
+    results = "".join(letter[value] for value in kind.results) or "v"
+    return results + ":" + "".join(letter[value] for value in kind.params)
+
+
+def imports(name: str) -> set[tuple[str, str, str]]:
+    found = set()
+    for entry in module(name).imports:
+        assert entry.kind == "func"
+        assert isinstance(entry.type, int)
+        found.add((entry.module, entry.name, letters(module(name).types[entry.type])))
+    return found
+
+
+def exports(name: str) -> dict[str, str]:
+    return {entry.name: entry.kind for entry in module(name).exports}
+
+
+@pytest.mark.parametrize("name", [*POSIX, *PLAIN])
+def test_imports_are_in_the_table(name: str) -> None:
+    table = {entry.key for entry in load_table()}
+    unknown = {
+        key
+        for key in imports(name)
+        if key not in table and not (key[0] == "env" and invoke_signature(key[1]) == key[2])
+    }
+    assert unknown == UNKNOWN.get(name, set())
+
+
+@pytest.mark.parametrize("name", ["hello", "nginx-plain"])
+def test_plain_modules_know_nothing_of_the_overlay(name: str) -> None:
+    overlay = {entry.key for entry in load_table() if entry.origin != "LIBC"}
+    assert imports(name) & overlay == set()
+
+
+def test_nginx_imports() -> None:
+    names = {name for _, name, _ in imports("nginx")}
+    assert names >= {"getaddrinfo", "strftime", "fork", "execve", "__syscall_sigaction"}
+    assert names >= {
+        "__syscall_" + call
+        for call in "kill wait4 epoll_ctl epoll_pwait sendfile64 mmap2 getpid setuid32 socketpair".split()
+    }
+
+
+def test_sqlite_imports() -> None:
+    """WAL needs shared mappings and locks."""
+    assert {"__syscall_mmap2", "__syscall_munmap", "__syscall_fcntl64"} <= {
+        name for _, name, _ in imports("sqlite3")
+    }
+
+
+def test_lua_imports() -> None:
+    """popen and system are the guest's own, made of these."""
+    names = {name for _, name, _ in imports("lua")}
+    assert {"fork", "execve", "__syscall_wait4", "__syscall_pipe2"} <= names
+    assert "system" not in names
+
+
+@pytest.mark.parametrize("name", POSIX)
+def test_exports(name: str) -> None:
+    exported = exports(name)
+    assert len(exported) < 25
+    assert exported["memory"] == "memory"
+    assert exported["__indirect_function_table"] == "table"
+    needed = "main malloc free __errno_location __wasm_call_ctors __funcs_on_exit __stdio_exit"
+    needed += " stackSave stackRestore stackAlloc"
+    for function in needed.split():
+        assert exported[function] == "func"
+    if any(invoke_signature(imported) for _, imported, _ in imports(name)):
+        assert exported["setThrew"] == "func"
+
+
+@pytest.mark.parametrize("name", POSIX)
+def test_no_handler_can_be_sig_ign(name: str) -> None:
+    """Table entries 1 and 2 are the overlay's placeholders."""
+    first = module(name).elements[0]
+    assert first.offset == ("i32.const", 1)
+    for kind, index in first.init[:2]:
+        assert kind == "ref.func"
+        assert module(name).function_name(index).startswith("reserved_")
+
+
+@pytest.mark.parametrize("name", [*POSIX, *PLAIN])
+def test_functions_have_names(name: str) -> None:
+    main = next(entry.index for entry in module(name).exports if entry.name == "main")
+    assert module(name).function_name(main) in {"main", "__original_main"}
+    inner = [
+        module(name).function_name(module(name).num_imported_functions + index)
+        for index in range(len(module(name).functions))
+    ]
+    assert {"printf", "fd_write", "__stdio_write", "vsnprintf", "strlen"} & set(inner)
+
+
+@pytest.mark.parametrize("name", ["nginx", "lua", "sqlite3", "hello", "forkwait"])
+def test_valid(name: str) -> None:
+    """By another validator than ours."""
+    if shutil.which("wasm-validate") is None:
+        pytest.skip("wabt is not installed")
+    path = result(name) / f"{name}.wasm"
+    done = subprocess.run(["wasm-validate", "--enable-threads", str(path)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_nginx_has_atomics_and_no_paths() -> None:
+    data = (result("nginx") / "nginx.wasm").read_bytes()
+    # i32.atomic.rmw.cmpxchg: nginx's locks between processes
+    assert b"\xfe\x48\x02" in data
+    assert str(default_root()).encode() not in data
+    assert b"--with-http_v2_module" in data
+    features = (result("nginx") / "ngx_auto_config.h").read_text()
+    for feature in "EPOLL EVENTFD SENDFILE64 MAP_ANON POSIX_SEM GETADDRINFO GCC_ATOMIC".split():
+        assert f"#define NGX_HAVE_{feature}  1" in features
+
+
+def member_symbols(archive: Path) -> dict[str, dict[str, str]]:
+    """Symbols that each member of an archive defines: member to name to letter of nm."""
+    nm = clang().replace("clang", "llvm-nm")
+    done = subprocess.run(
+        [nm, "-A", "--defined-only", str(archive)], capture_output=True, text=True, check=True
+    )
+    members: dict[str, dict[str, str]] = {}
+    for line in done.stdout.splitlines():
+        where, _, rest = line.rpartition(": ")
+        _, letter, name = rest.split()
+        if letter.isupper():
+            members.setdefault(where.rpartition(":")[2], {})[name] = letter
+    return members
+
+
+def test_overlay_replaces_whole_members() -> None:
+    """A member of libc that is replaced in part would bring duplicates."""
+    ours: dict[str, str] = {}
+    for symbols in member_symbols(result("overlay") / "lib" / "libwjposix.a").values():
+        ours.update(symbols)
+    libc = Path("/usr/share/emscripten/cache/sysroot/lib/wasm32-emscripten/libc.a")
+    missing = {}
+    for member, symbols in member_symbols(libc).items():
+        strong = {name for name, letter in symbols.items() if letter not in "WV"}
+        replaced = {name for name in strong if ours.get(name, "W") not in "WV"}
+        if replaced and strong - set(ours):
+            missing[member] = strong - set(ours)
+    assert missing == {}
+
+
+def test_overlay_names_its_undefined_symbols() -> None:
+    """A symbol that no library has is still an error, as with emcc alone."""
+    overlay = result("overlay")
+    source = overlay.parent / "undefined-test.c"
+    source.write_text("int no_such_function(void); int main(void) { return no_such_function(); }\n")
+    try:
+        done = subprocess.run(
+            [overlay / "bin" / "emcc-posix", "-w", str(source), "-o", "/dev/null"],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        declared = "implicit" not in done.stderr
+    finally:
+        source.unlink()
+    assert declared
+    # emcc stops before it looks at symbols when the output is /dev/null.
+    assert done.returncode == 0 or "no_such_function" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["hello", "overlay"])
+def test_key_depends_on_the_inputs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = builder().key(name)
+    assert build_guests.Builder(tmp_path, 1, print).key(name) == before
+    monkeypatch.setattr(build_guests, "toolchain_versions", lambda: "another emscripten")
+    assert build_guests.Builder(tmp_path, 1, print).key(name) != before
+
+
+def test_keys_differ() -> None:
+    keys = [builder().key(name) for name in all_recipes()]
+    assert len(set(keys)) == len(keys)
+
+
+def test_dependants_change_with_the_overlay(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = build_guests.Builder(default_root(), 1, print)
+    monkeypatch.setattr(
+        build_guests,
+        "file_inputs",
+        lambda base, patterns: [("guest/src/changed.c", b"")] if "guest/**/*.c" in patterns else [],
+    )
+    for name in ("overlay", "nginx", "forkwait"):
+        assert mine.key(name) != builder().key(name)
+    for name in ("nginx-plain", "zlib"):
+        assert mine.key(name) == builder().key(name)
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert build_guests.main(["--list"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in ("nginx", "nginx-plain", "lua", "sqlite3", "hello"))
+    result("hello")
+    assert build_guests.main(["hello", "-o", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/hello.wasm\n"
+    assert (tmp_path / "hello.wasm").read_bytes() == (result("hello") / "hello.wasm").read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["hello.wasm"]
+    with pytest.raises(SystemExit):
+        build_guests.main(["no-such-guest"])
+
+
+def test_tests_means_all_programs() -> None:
+    assert build_guests.expand(["tests", "hello", "forkwait"]) == [*TESTS, "hello"]
+
+
+def test_link_inputs() -> None:
+    recorded = "-o\nobjs/nginx\nobjs/a.o\n-Wl,-E\n-lz\n"
+    assert nginx_link_inputs(recorded) == ["objs/a.o", "-lz"]

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The passes one by one, and that every function of the official test suite survives them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from textwrap import dedent
+
+import pytest
+from lowering import check, function, lowered, module, text
+
+from pywasmjit._isa import BR, I32_ADD_IMM, I32_BR_IF_IMM, I32_CONST, RET
+from pywasmjit.errors import ModuleError
+from pywasmjit.lower.build import build
+from pywasmjit.lower.info import ModuleInfo
+from pywasmjit.lower.ir import I32, NONE, PHI, Block, Function
+from pywasmjit.lower.passes import optimise
+from pywasmjit.lower.passes.clean import clean, merge_blocks, simplify_phis
+from pywasmjit.lower.passes.layout import lay_out, nesting
+from pywasmjit.lower.verify import IRError, verify
+from pywasmjit.wasm import decode, validate
+from pywasmjit.wast import ModuleCommand, converted_suite, iter_commands
+
+
+def graph(*edges: str) -> Function:
+    """A function of empty blocks from "0 1 2" lines: block and its successors."""
+    fn = Function(0, "graph", (I32,), ())
+    fn.blocks = [Block(i) for i in range(len(edges))]
+    condition = fn.value(I32_CONST, (), (1,), I32)
+    for line in edges:
+        source, *targets = map(int, line.split())
+        block = fn.blocks[source]
+        block.succs = targets
+        if len(targets) == 2:
+            last = fn.value(I32_BR_IF_IMM, (condition,), (0, 0), NONE)
+        else:
+            last = fn.value(BR if targets else RET, (), (), NONE)
+        # Something in each block, so that none is empty.
+        block.insts = [fn.value(I32_ADD_IMM, (condition,), (source,), I32), last]
+        for target in targets:
+            fn.blocks[target].preds.append(source)
+    fn.blocks[0].insts.insert(0, condition)
+    return fn
+
+
+def order(fn: Function) -> list[int]:
+    """Blocks by what their first addition adds, which is their first number."""
+    return [next(fn.imm[v][0] for v in b.insts if fn.op[v] == I32_ADD_IMM) for b in fn.blocks]
+
+
+def test_phis_that_copy_each_other() -> None:
+    fn = Function(0, "f", (), ())
+    a = fn.value(I32_CONST, (), (1,), I32)
+    b = fn.value(I32_CONST, (), (2,), I32)
+    outer = fn.value(PHI, (), (), I32)
+    inner = fn.value(PHI, (), (), I32)
+    real = fn.value(PHI, (), (), I32)
+    after = fn.value(PHI, (), (), I32)
+    fn.uses[outer] = (a, inner)
+    fn.uses[inner] = (outer, inner)
+    fn.uses[real] = (a, b)
+    fn.uses[after] = (real, real)
+    fn.blocks = [Block(0, phis=[outer, inner, real, after])]
+    assert simplify_phis(fn) == {outer: a, inner: a, after: real}
+
+
+def test_loops_and_their_nesting() -> None:
+    fn = graph("0 1", "1 2", "2 3 4", "3 2", "4 1 5", "5")
+    loop, parent = nesting(fn)
+    assert loop == [-1, 1, 2, 2, 1, -1]
+    assert parent[2] == 1
+    assert parent[1] == -1
+    assert [b.loop_depth for b in fn.blocks] == [0, 1, 2, 2, 1, 0]
+    assert [b.loop_header for b in fn.blocks] == [False, True, True, False, False, False]
+
+
+def test_layout_moves_exits_behind_the_loop() -> None:
+    # 2 and 3 leave the loop 1-5 in the middle of it.
+    fn = graph("0 1", "1 2 4", "2 3", "3", "4 5 6", "5 1", "6")
+    lay_out(fn)
+    verify(fn)
+    assert order(fn) == [0, 1, 4, 5, 2, 3, 6]
+
+
+def test_layout_keeps_the_order_of_straight_code() -> None:
+    fn = graph("0 1 3", "1 2", "2 5", "3 4", "4 5", "5")
+    lay_out(fn)
+    verify(fn)
+    assert order(fn) == [0, 1, 2, 3, 4, 5]
+
+
+def test_layout_of_nested_exits() -> None:
+    # The inner loop 2-4 is left from 3 to 6, which is in the outer loop 1-7.
+    fn = graph("0 1", "1 2", "2 3 5", "3 6 4", "4 2", "5 7", "6 7", "7 1 8", "8")
+    lay_out(fn)
+    verify(fn)
+    assert order(fn) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    fn = graph("0 1", "1 2", "2 5 3", "3 4 6", "4 2", "5 7", "6 7", "7 1 8", "8")
+    lay_out(fn)
+    verify(fn)
+
+
+def test_empty_blocks_are_skipped_and_chains_merged() -> None:
+    fn = graph("0 1 2", "1 3", "2 3", "3 4", "4")
+    fn.blocks[1].insts.pop(0)
+    fn.blocks[2].insts.pop(0)
+    merge_blocks(fn)
+    lay_out(fn)
+    verify(fn)
+    # Both arms were empty, so the branch is gone too.
+    assert len(fn.blocks) == 1
+
+
+def test_an_edge_with_a_phi_keeps_its_block() -> None:
+    # b1 could only go if its edge could hold the move.
+    check(
+        function(
+            "(if (local.get 0) (then (local.set 0 (i32.const 1))) (else (local.set 0 (i32.const 2"
+            ")))) (local.get 0)"
+        ),
+        """
+        b0:
+          p0:i32 = PARAM [0]
+          I32_BR_IF_IMM p0 [EQ 0] -> b2, b1
+        b1:  ; preds b0
+          v0:i32 = I32_CONST [1]
+          BR -> b3
+        b2:  ; preds b0
+          v1:i32 = I32_CONST [2]
+          BR -> b3
+        b3:  ; preds b1 b2
+          v2:i32 = PHI v0, v1
+          RET v2
+        """,
+    )
+
+
+def test_constants_stand_before_their_uses() -> None:
+    calls = "(call $f (i32.const 7) (i64.const 0x100000000))" * 2
+    sums = "(f64.store (i32.const 8) (f64.add (f64.const 2) (f64.load (i32.const 16))))" * 2
+    sums = sums.replace("f64.store (i32.const 8)", "f64.store (local.get 0)")
+    check(
+        function(calls + sums, "(param i32)", "(func $f (param i32 i64))"),
+        """
+        b0:
+          p0:i32 = PARAM [0]
+          v0:i32 = I32_CONST [7]
+          v1:i64 = I64_CONST [4294967296]
+          CALL v0, v1 [0]
+          v2:i32 = I32_CONST [7]
+          v3:i64 = I64_CONST [4294967296]
+          CALL v2, v3 [0]
+          v4:f64 = F64_LOAD [16]
+          v5:f64 = F64_CONST [4611686018427387904]
+          v6:f64 = F64_ADD v5, v4
+          F64_STORE v6, p0 [0]
+          v7:f64 = F64_LOAD [16]
+          v8:f64 = F64_ADD v5, v7
+          F64_STORE v8, p0 [0]
+          RET
+        """,
+    )
+
+
+def test_dead_code_takes_its_operands_along() -> None:
+    fn = build(
+        ModuleInfo.of(
+            module(
+                function("(drop (i32.mul (i32.sub (local.get 0) (local.get 1)) (local.get 1))) (local.get 0)")
+            )
+        ),
+        0,
+    )
+    clean(fn)
+    lay_out(fn)
+    assert text(fn) == dedent(
+        """\
+        b0:
+          p0:i32 = PARAM [0]
+          RET p0
+        """
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda fn: fn.blocks[0].insts.pop(), "last instruction is no terminator"),
+        (lambda fn: fn.blocks[1].preds.clear(), "not once in preds"),
+        (lambda fn: fn.blocks[2].succs.append(1), "successors after the end"),
+        (lambda fn: fn.type.__setitem__(fn.blocks[2].phis[0], NONE), "a phi has a type"),
+        (lambda fn: fn.blocks[2].phis.append(fn.blocks[2].phis[0]), "in two places"),
+        (lambda fn: fn.uses.__setitem__(fn.blocks[2].phis[0], (0,)), "one operand per"),
+        (lambda fn: fn.blocks[1].insts.reverse(), "terminator"),
+        (lambda fn: fn.imm.__setitem__(fn.blocks[0].insts[-1], (12, 0)), "condition code"),
+        (lambda fn: setattr(fn.blocks[1], "loop_header", True), "loop_header"),
+        (lambda fn: setattr(fn.blocks[1], "index", 7), "block index"),
+        (lambda fn: fn.uses.__setitem__(fn.blocks[2].insts[-1], (999,)), "dominate|range"),
+    ],
+)
+def test_verifier_rejects(change: object, rule: str) -> None:
+    body = "(if (local.get 0) (then (local.set 0 (i32.const 1)))) (local.get 0)"
+    fn = lowered(function(body))
+    assert callable(change)
+    change(fn)
+    with pytest.raises((IRError, IndexError), match=rule):
+        verify(fn)
+
+
+def test_every_function_of_the_test_suite() -> None:
+    scripts = converted_suite()
+    seen: Counter[str] = Counter()
+    for script in scripts:
+        for command in iter_commands(script):
+            if not isinstance(command, ModuleCommand):
+                continue
+            try:
+                found = decode(command.path.read_bytes())
+                validate(found)
+            except ModuleError:
+                continue
+            info = ModuleInfo.of(found)
+            for index in range(info.imported, len(info.functions)):
+                fn = build(info, index)
+                optimise(fn)
+                verify(fn, info)
+                seen["functions"] += 1
+    assert seen["functions"] > 4400
