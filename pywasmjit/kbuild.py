@@ -153,9 +153,7 @@ def build_module(
         ]
     )
     contents = {name: path.read_bytes() for name, path in files.items()}
-    source_key = cache.digest(
-        part for name in sorted(contents) for part in (name.encode(), contents[name])
-    )
+    source_key = cache.digest(part for name in sorted(contents) for part in (name.encode(), contents[name]))
     base = cache.root().parent / "kbuild"
     build = base / f"{tree.release}-{kernel_key}"
     finished = base / "finished" / f"{tree.release}-{kernel_key}-{source_key}-{out.name}"
@@ -296,7 +294,8 @@ def _make(
 
 def _explained(tree: KernelTree, compiler: str, output: Sequence[str]) -> str:
     """Make's output as an error message, with advice where the cause is known."""
-    text = "\n".join(output[-40:])
+    told = [line for line in output if not re.match(r"make(\[\d+\])?: ", line)]
+    text = "\n".join((told or output)[-40:])
     advice = ""
     if "unrecognized command-line option" in text or "unrecognized command line option" in text:
         advice = (
@@ -358,9 +357,7 @@ def _undefined_symbols(elf: ELFFile) -> set[str]:
     return {
         symbol.name
         for symbol in table.iter_symbols()
-        if symbol.name
-        and symbol["st_shndx"] == "SHN_UNDEF"
-        and symbol["st_info"]["bind"] == "STB_GLOBAL"
+        if symbol.name and symbol["st_shndx"] == "SHN_UNDEF" and symbol["st_info"]["bind"] == "STB_GLOBAL"
     }
 
 

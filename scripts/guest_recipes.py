@@ -435,7 +435,7 @@ def test_program(name: str) -> Recipe:
     )
 
 
-def test_program_names() -> list[str]:
+def program_names() -> list[str]:
     return sorted(path.stem for path in (ROOT / "tests" / "guests").glob("*.c") if path.stem != "hello")
 
 
@@ -467,9 +467,9 @@ def all_recipes() -> dict[str, Recipe]:
         Recipe(
             "hello", "hello world, straight from emcc", build_hello, inputs=("tests/guests/hello.c",)
         ),  # fmt: skip
-        *map(test_program, test_program_names()),
+        *map(test_program, program_names()),
     ]
     return {recipe.name: recipe for recipe in recipes}
 
 
-__all__ = ["BuildError", "Context", "Recipe", "all_recipes", "test_program_names"]
+__all__ = ["BuildError", "Context", "Recipe", "all_recipes", "program_names"]

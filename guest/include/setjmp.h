@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Emscripten's sigsetjmp forgets the signal mask; there is room for it. */
+/*
+ * Emscripten's sigsetjmp forgets the signal mask; there is room for it.  Its longjmp(buf, 0) is
+ * lost: the code that the compiler makes takes 0 for "no jump".
+ */
 #ifndef WJ_SETJMP_H
 #define WJ_SETJMP_H
 
 #include_next <setjmp.h>
+
+static __inline int __wj_jump_value(int value)
+{
+	return value ? value : 1;
+}
+
+#define longjmp(buf, val) longjmp((buf), __wj_jump_value(val))
 
 #ifdef sigsetjmp
 #ifdef __cplusplus

@@ -31,17 +31,18 @@ enum wj_gpr {
 #define X86_W		(1u << 12)	/* 64-bit operands */
 #define X86_BYTE_REG	(1u << 13)	/* reg is a byte register: spl..dil need a REX prefix */
 #define X86_BYTE_RM	(1u << 14)	/* likewise rm */
+#define X86_BYTES	(X86_BYTE_REG | X86_BYTE_RM)
 #define X86_LOCK	(1u << 15)
 
 enum wj_x86 {
 	/* rm is the destination, reg the source */
 	X86_ADD = 0x01, X86_OR = 0x09, X86_SBB = 0x19, X86_AND = 0x21, X86_SUB = 0x29,
 	X86_XOR = 0x31, X86_CMP = 0x39, X86_TEST = 0x85, X86_XCHG = 0x87, X86_MOV = 0x89,
-	X86_XCHG8 = 0x86 | X86_BYTE_REG, X86_MOV8 = 0x88 | X86_BYTE_REG,
+	X86_XCHG8 = 0x86 | X86_BYTES, X86_MOV8 = 0x88 | X86_BYTES,
 	X86_XCHG16 = 0x87 | X86_66, X86_MOV16 = 0x89 | X86_66,
-	X86_CMPXCHG = 0xb1 | X86_0F, X86_CMPXCHG8 = 0xb0 | X86_0F | X86_BYTE_REG,
+	X86_CMPXCHG = 0xb1 | X86_0F, X86_CMPXCHG8 = 0xb0 | X86_0F | X86_BYTES,
 	X86_CMPXCHG16 = 0xb1 | X86_0F | X86_66,
-	X86_XADD = 0xc1 | X86_0F, X86_XADD8 = 0xc0 | X86_0F | X86_BYTE_REG,
+	X86_XADD = 0xc1 | X86_0F, X86_XADD8 = 0xc0 | X86_0F | X86_BYTES,
 	X86_XADD16 = 0xc1 | X86_0F | X86_66,
 	/* reg is the destination, rm the source */
 	X86_LOAD = 0x8b, X86_LEA = 0x8d, X86_MOVSXD = 0x63 | X86_W, X86_ADD_LOAD = 0x03,

@@ -361,6 +361,14 @@ int wj_poll_if_due(struct wj_instance *inst);
 int wj_table_init(struct wj_instance *inst, u32 table, u32 segment, u32 dst, u32 src, u32 count);
 int wj_memory_init(struct wj_instance *inst, u32 segment, u32 dst, u32 src, u32 size);
 
+/*
+ * clone.c: a copy of the only instance of its store in another, empty store, as it is now, for a
+ * process with a copy of linear memory at the same address.  What has been allocated when it
+ * fails stays so: contexts in the kernel free all they have at once.
+ */
+int wj_instance_clone(const struct wj_instance *from, struct wj_store *store, void *user,
+		      struct wj_instance **ret);
+
 /* instance.c: what both engines call. */
 /* What call_indirect calls, checked.  0 or a trap. */
 int wj_find_element(struct wj_instance *inst, u32 table, u32 element, u32 type_id,

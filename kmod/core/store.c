@@ -18,11 +18,17 @@ int wj_store_create(struct wj_store **ret)
 	return 0;
 }
 
+/* Hosts have null pointers where there are none. */
+static bool same_types(u32 n, const u8 *a, const u8 *b)
+{
+	return !n || !memcmp(a, b, n);
+}
+
 bool wj_func_type_equal(const struct wj_func_type *a, const struct wj_func_type *b)
 {
 	return a->n_params == b->n_params && a->n_results == b->n_results &&
-	       !memcmp(a->params, b->params, a->n_params) &&
-	       !memcmp(a->results, b->results, a->n_results);
+	       same_types(a->n_params, a->params, b->params) &&
+	       same_types(a->n_results, a->results, b->results);
 }
 
 /* a * b modulo 2^61 - 1. */
@@ -123,8 +129,10 @@ int wj_store_type_id(struct wj_store *store, const struct wj_func_type *type, u3
 	added->bytes = wj_alloc(type->n_params + type->n_results + 1);
 	if (!added->bytes)
 		return -ENOMEM;
-	memcpy(added->bytes, type->params, type->n_params);
-	memcpy(added->bytes + type->n_params, type->results, type->n_results);
+	if (type->n_params)
+		memcpy(added->bytes, type->params, type->n_params);
+	if (type->n_results)
+		memcpy(added->bytes + type->n_params, type->results, type->n_results);
 	add_to_bucket(store, store->n_types);
 	*ret = store->n_types++;
 	return 0;

@@ -20,6 +20,9 @@ struct wj_host_state {
 		u32 call_ctors, main, start, malloc, errno_location, stack_save, stack_restore,
 		    stack_alloc, set_threw, funcs_on_exit, memalign, stdio_exit, fflush;
 	} exports;
+	enum wj_stage {
+		WJ_STAGE_START, WJ_STAGE_CONSTRUCTORS, WJ_STAGE_MAIN, WJ_STAGE_EXIT
+	} stage;		/* of wj_process_run */
 	u32 errno_address;	/* guest address of errno, 0 until asked for */
 	struct wj_tz_state *tz;	/* time zones in use */
 	struct wj_resolver *resolver;

@@ -238,11 +238,9 @@ static u32 moved(const struct entry_buffer *b, const char *s)
 
 static s64 entry_result(struct wj_process *p, long ret, u32 structure, u32 result)
 {
-	if (ret && ret != -ENOENT)
-		return wj_guest_errno(-ret);
 	if (wj_put_u32(p, result, ret ? 0 : structure))
 		return WJ_EM_EFAULT;
-	return 0;
+	return ret == -ENOENT ? 0 : wj_guest_errno(-ret);
 }
 
 static long put_passwd(struct wj_process *p, const struct entry_buffer *b, const struct wj_passwd *pw, u32 to)

@@ -241,6 +241,41 @@ int wj_process_init(struct wj_process *p)
 	return -ENOMEM;
 }
 
+static bool copy_strings(struct wj_strings *to, const struct wj_strings *from)
+{
+	char *bytes = wj_alloc(from->size + 1);
+
+	*to = *from;
+	to->bytes = bytes;
+	if (bytes)
+		memcpy(bytes, from->bytes, from->size);
+	return bytes;
+}
+
+int wj_process_clone(struct wj_process *to, const struct wj_process *from)
+{
+	struct wj_host_state *h;
+	int err = wj_process_init(to);
+
+	if (err)
+		return err;
+	h = to->host;
+	memcpy(to->actions, from->actions, sizeof(to->actions));
+	to->trace = from->trace;
+	h->base = from->host->base;
+	h->temp_ret0 = from->host->temp_ret0;
+	h->exports = from->host->exports;
+	h->stage = from->host->stage;
+	h->errno_address = from->host->errno_address;
+	h->hostent = from->host->hostent;
+	memcpy(h->zone_names, from->host->zone_names, sizeof(h->zone_names));
+	*h->resolver = *from->host->resolver;
+	if (copy_strings(&to->argv, &from->argv) && copy_strings(&to->envp, &from->envp) &&
+	    !wj_tz_state_clone(h->tz, from->host->tz))
+		return 0;
+	return -ENOMEM;		/* what there is goes with the process */
+}
+
 void wj_process_deinit(struct wj_process *p)
 {
 	if (p->host->tz)
@@ -348,11 +383,67 @@ s64 wj_host_wasi_proc_exit(struct wj_process *p, const u64 *a)
 	return 0;
 }
 
+/* From `stage` on to the end. */
+static int run_from(struct wj_process *p, enum wj_stage stage, u32 status)
+{
+	struct wj_host_state *h = p->host;
+	u64 exit_args[1];
+	u32 start;
+
+	switch (stage) {
+	case WJ_STAGE_START:
+		h->stage = WJ_STAGE_START;
+		if (!wj_instance_start_function(p->inst, &start))
+			wj_call_export(p, start, NULL, 0);
+		fallthrough;
+	case WJ_STAGE_CONSTRUCTORS:
+		h->stage = WJ_STAGE_CONSTRUCTORS;
+		if (h->exports.main != WJ_NO_EXPORT)
+			wj_call_export(p, h->exports.call_ctors, NULL, 0);
+		fallthrough;
+	case WJ_STAGE_MAIN:
+		h->stage = WJ_STAGE_MAIN;
+		if (h->exports.main != WJ_NO_EXPORT) {
+			const struct wj_func_type *type = wj_instance_func_type(p->inst, h->exports.main);
+			u32 args[2] = { p->argv.count, 0 };
+
+			if (type->n_params == 2 && !p->unwind) {
+				args[1] = put_argv(p);
+				if (!args[1] && !p->unwind)
+					p->unwind = WJ_TRAP_OUT_OF_MEMORY;
+			}
+			status = wj_call_export(p, h->exports.main, args, type->n_params);
+		} else {
+			wj_call_export(p, h->exports.start, NULL, 0);
+		}
+		fallthrough;
+	case WJ_STAGE_EXIT:
+		break;
+	}
+	h->stage = WJ_STAGE_EXIT;
+	if (!p->unwind) {
+		exit_args[0] = status;
+		wj_host_exit(p, exit_args);
+	}
+	return p->unwind;
+}
+
+int wj_process_continue(struct wj_process *p, int trap, u32 value)
+{
+	if (trap && !p->unwind)
+		p->unwind = trap;
+	if (p->host->stage == WJ_STAGE_EXIT) {
+		/* Forked by a function that runs at exit: that was it. */
+		if (!p->unwind)
+			p->unwind = WJ_TRAP_EXIT;
+		return p->unwind;
+	}
+	return run_from(p, p->host->stage + 1, value);
+}
+
 int wj_process_run(struct wj_process *p)
 {
 	struct wj_host_state *h = p->host;
-	u32 start, status = 0;
-	u64 exit_args[1];
 
 	h->base = wj_memory_base(p->inst);
 	h->exports.call_ctors = find_export(p, "__wasm_call_ctors");
@@ -369,29 +460,9 @@ int wj_process_run(struct wj_process *p)
 	h->exports.stdio_exit = find_export(p, "__stdio_exit");
 	h->exports.fflush = find_export(p, "fflush");
 
-	if (!wj_instance_start_function(p->inst, &start))
-		wj_call_export(p, start, NULL, 0);
-	if (h->exports.main != WJ_NO_EXPORT) {
-		const struct wj_func_type *type = wj_instance_func_type(p->inst, h->exports.main);
-		u32 args[2] = { p->argv.count, 0 };
-
-		wj_call_export(p, h->exports.call_ctors, NULL, 0);
-		if (type->n_params == 2 && !p->unwind) {
-			args[1] = put_argv(p);
-			if (!args[1] && !p->unwind)
-				p->unwind = WJ_TRAP_OUT_OF_MEMORY;
-		}
-		status = wj_call_export(p, h->exports.main, args, type->n_params);
-	} else if (h->exports.start != WJ_NO_EXPORT) {
-		wj_call_export(p, h->exports.start, NULL, 0);
-	} else {
+	if (h->exports.main == WJ_NO_EXPORT && h->exports.start == WJ_NO_EXPORT)
 		return -ENOEXEC;
-	}
-	if (!p->unwind) {
-		exit_args[0] = status;
-		wj_host_exit(p, exit_args);
-	}
-	return p->unwind;
+	return run_from(p, WJ_STAGE_START, 0);
 }
 
 int wj_trap_signal(int trap)

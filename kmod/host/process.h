@@ -56,6 +56,13 @@ int wj_process_bind(struct wj_process *p, const struct wj_image *image, struct w
  * -ENOEXEC if there is no entry point.
  */
 int wj_process_run(struct wj_process *p);
+/*
+ * For a fork that copies no native stack: `to` becomes a copy of `from`, but for the instance and
+ * what the platform owns; later the copy goes on after main (or whatever called fork) has
+ * returned `value` or trapped.  Returns as wj_process_run.
+ */
+int wj_process_clone(struct wj_process *to, const struct wj_process *from);
+int wj_process_continue(struct wj_process *p, int trap, u32 value);
 /* The signal that ends a native process where the guest got `trap`: SIGSEGV, SIGFPE, ... */
 int wj_trap_signal(int trap);
 /* Print "trap: text" and the guest backtrace with function names and code offsets on fd 2. */

@@ -9,6 +9,9 @@
 #define SIGCHLD 17
 #define SIGSTOP 19
 #define SIGIO 29
+/* Emscripten's signal.h: 1, Linux's SIG_IGN, can be a function's place in the table. */
+#define GUEST_SIG_DFL 0u
+#define GUEST_SIG_IGN ((u32)-2)
 #define SA_SIGINFO 4u
 #define SA_RESETHAND 0x80000000u
 #define NATIVE_SIGINFO 128
@@ -113,8 +116,8 @@ s64 wj_host_syscall_sigaction(struct wj_process *p, const u64 *a)
 		if (wj_get(p, guest, a[1], sizeof(guest)))
 			return -EFAULT;
 		new.handler = WJ_FIELD(guest, u32, WJ_EM_OFF_sigaction_sa_handler);
-		new.kind = new.handler == 0 ? WJ_SIGNAL_DEFAULT :
-			   new.handler == 1 ? WJ_SIGNAL_IGNORE : WJ_SIGNAL_HANDLER;
+		new.kind = new.handler == GUEST_SIG_DFL ? WJ_SIGNAL_DEFAULT :
+			   new.handler == GUEST_SIG_IGN ? WJ_SIGNAL_IGNORE : WJ_SIGNAL_HANDLER;
 		new.flags = WJ_FIELD(guest, u32, WJ_EM_OFF_sigaction_sa_flags);
 		new.mask = WJ_FIELD(guest, u64, WJ_EM_OFF_sigaction_sa_mask) & ~wj_platform_reserved_signals();
 		/* First ours: a signal may arrive as soon as the kernel knows. */
@@ -128,7 +131,8 @@ s64 wj_host_syscall_sigaction(struct wj_process *p, const u64 *a)
 	if (a[2]) {
 		memset(guest, 0, sizeof(guest));
 		WJ_FIELD(guest, u32, WJ_EM_OFF_sigaction_sa_handler) =
-			old.kind == WJ_SIGNAL_HANDLER ? old.handler : old.kind == WJ_SIGNAL_IGNORE;
+			old.kind == WJ_SIGNAL_HANDLER ? old.handler :
+			old.kind == WJ_SIGNAL_IGNORE ? GUEST_SIG_IGN : GUEST_SIG_DFL;
 		WJ_FIELD(guest, u32, WJ_EM_OFF_sigaction_sa_flags) = old.flags;
 		WJ_FIELD(guest, u64, WJ_EM_OFF_sigaction_sa_mask) = old.mask;
 		return wj_put(p, a[2], guest, sizeof(guest));

@@ -3,7 +3,7 @@
 #include "host.h"
 
 #define SOL_SOCKET 1
-#define MSG_CMSG_CLOEXEC 0x40000000
+#define MSG_CMSG_COMPAT 0x80000000
 #define MAX_CONTROL 4096	/* of a native message; SCM_RIGHTS of 253 descriptors fits */
 
 struct native_msghdr {
@@ -192,7 +192,7 @@ static s64 receive_message(struct wj_process *p, u32 fd, u32 message, u32 flags)
 	}
 	if (wj_copy_to_user(scratch, &native, sizeof(native)))
 		return -EFAULT;
-	ret = wj_sys(p, __NR_recvmsg, (s32)fd, scratch, flags & ~MSG_CMSG_CLOEXEC, 0, 0, 0);
+	ret = wj_sys(p, __NR_recvmsg, (s32)fd, scratch, flags & ~MSG_CMSG_COMPAT, 0, 0, 0);
 	if (ret < 0)
 		return ret;
 	if (wj_copy_from_user(&native, scratch, sizeof(native)))

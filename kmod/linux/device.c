@@ -14,30 +14,62 @@
 
 #define MAX_STRINGS	(2u << 20)	/* as much as execve takes by default */
 
+#define MAX_FORKED	64u		/* copies that wait, per file */
+
+static struct wj_shared *shared_create(void)
+{
+	struct wj_shared *shared = kzalloc(sizeof(*shared), GFP_KERNEL_ACCOUNT);
+
+	if (shared) {
+		refcount_set(&shared->refs, 1);
+		wj_arena_init(&shared->arena);
+	}
+	return shared;
+}
+
+static void shared_put(struct wj_shared *shared)
+{
+	if (!shared || !refcount_dec_and_test(&shared->refs))
+		return;
+	wj_arena_deinit(&shared->arena);
+	kvfree(shared->bytes);
+	kfree(shared);
+}
+
 static struct wj_context *context_create(struct wj_file *f)
 {
 	struct wj_context *c = kvzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
 
 	if (!c)
 		return NULL;
-	INIT_LIST_HEAD(&c->allocations);
+	wj_arena_init(&c->own);
+	c->arena = &c->own;
 	c->file = f;
+	c->process.platform = c;
+	return c;
+}
+
+/* current becomes the owner. */
+static void context_own(struct wj_context *c)
+{
 	c->task = get_task_struct(current);
 	c->mm = current->mm;
 	mmgrab(c->mm);
-	c->process.platform = c;
-	return c;
+	if (c->process.inst)
+		c->process.inst->poll_flags = (u32 *)&current_thread_info()->flags;
 }
 
 /* Wherever the guest was, it is not running any more. */
 static void context_destroy(struct wj_context *c)
 {
-	wj_exec_free_all(c);
-	wj_free_all(c);
-	kvfree(c->image);
+	wj_arena_deinit(&c->own);
+	shared_put(c->shared);
 	wj_stacks_destroy(c);
-	mmdrop(c->mm);
-	put_task_struct(c->task);
+	put_pid(c->child);
+	if (c->task) {
+		mmdrop(c->mm);
+		put_task_struct(c->task);
+	}
 	kvfree(c);
 }
 
@@ -68,7 +100,7 @@ static int copy_strings(struct wj_strings *to, u64 from, u32 count, u32 size)
 	return n == count && (!size || !bytes[size - 1]) ? 0 : -EINVAL;
 }
 
-static int check_image(struct wj_context *c, const struct wj_image *image, struct wj_error *error)
+static int check_image(const struct wj_image *image, struct wj_error *error)
 {
 	if (wj_fpu_available())
 		return 0;
@@ -86,12 +118,12 @@ static int check_image(struct wj_context *c, const struct wj_image *image, struc
 static int load_guest(struct wj_context *c, const struct wj_uapi_load *load, struct wj_error *error)
 {
 	struct wj_process *p = &c->process;
-	struct wj_image *image;
-	struct wj_extern *externs;
+	struct wj_shared *shared;
+	struct wj_extern *externs = NULL;
 	unsigned long at;
 	int err;
 
-	err = wj_stacks_create(c);
+	err = wj_stacks_create(c, wj_run_guest);
 	if (err)
 		return err;
 	at = vm_mmap(NULL, 0, WJ_SCRATCH_SIZE + 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
@@ -107,28 +139,152 @@ static int load_guest(struct wj_context *c, const struct wj_uapi_load *load, str
 	if (err)
 		return err;
 
-	c->image = kvmalloc(load->image_size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!c->image)
+	c->shared = shared = shared_create();
+	if (!shared)
 		return -ENOMEM;
-	if (wj_copy_from_user(c->image, load->image, load->image_size))
+	shared->bytes = kvmalloc(load->image_size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!shared->bytes)
+		return -ENOMEM;
+	if (wj_copy_from_user(shared->bytes, load->image, load->image_size))
 		return -EFAULT;
-	err = wj_image_create(c->image, load->image_size, error, &image);
+	c->arena = &shared->arena;
+	err = wj_image_create(shared->bytes, load->image_size, error, &shared->image);
 	if (!err)
-		err = check_image(c, image, error);
+		err = check_image(shared->image, error);
+	if (!err)
+		err = wj_jit_compile(shared->image, error, &shared->image->code);
+	if (!err) {
+		externs = wj_alloc((wj_image_import_count(shared->image) + 1) * sizeof(*externs));
+		err = externs ? wj_process_bind(p, shared->image, externs, error) : -ENOMEM;
+	}
+	c->arena = &c->own;
+	if (!err)
+		err = wj_store_create(&p->store);
+	if (!err)
+		err = wj_instance_create(p->store, shared->image, WJ_ENGINE_JIT, externs, p, error,
+					 &p->inst);
+	wj_free(externs);
+	return err;
+}
+
+static int copy_guest(struct wj_context *to, struct wj_context *from)
+{
+	const struct wj_instance *inst = from->process.inst;
+	u64 used = from->guest_top - inst->guest_sp;
+	struct wj_instance *copy;
+	int err;
+
+	err = wj_stacks_create(to, wj_run_child);
+	if (!err)
+		err = wj_process_clone(&to->process, &from->process);
+	if (!err)
+		err = wj_store_create(&to->process.store);
+	if (!err)
+		err = wj_instance_clone(inst, to->process.store, &to->process, &copy);
 	if (err)
 		return err;
-	externs = wj_alloc((wj_image_import_count(image) + 1) * sizeof(*externs));
-	if (!externs)
+	/* Frames hold no addresses of the stack they are on. */
+	memcpy((void *)(to->guest_top - used), (const void *)inst->guest_sp, used);
+	copy->guest_sp = to->guest_top - used;
+	copy->entry_sp = to->guest_top - (from->guest_top - inst->entry_sp);
+	copy->stack_limit = to->guest_limit;
+	to->process.store->stack_limit = to->guest_limit;
+	to->process.store->stack_top = to->guest_top;
+	to->process.inst = copy;
+	to->shared = from->shared;
+	refcount_inc(&to->shared->refs);
+	to->scratch = from->scratch;
+	to->max_memory = from->max_memory;
+	to->handler = from->handler;
+	to->restorer = from->restorer;
+	to->blocked = from->blocked;
+	memcpy(to->hidden_fds, from->hidden_fds, sizeof(to->hidden_fds));
+	return 0;
+}
+
+/* Copies whose child died before it claimed them; returns how many still wait. */
+static u32 find_orphans(struct wj_file *f, struct list_head *dead)
+{
+	struct wj_context *c, *next;
+	u32 waiting = 0;
+
+	lockdep_assert_held(&f->lock);
+	list_for_each_entry_safe(c, next, &f->contexts, link) {
+		if (c->state != WJ_FORKED)
+			continue;
+		rcu_read_lock();
+		if (c->child && !pid_task(c->child, PIDTYPE_PID))
+			list_move(&c->link, dead);
+		else
+			waiting++;
+		rcu_read_unlock();
+	}
+	return waiting;
+}
+
+int wj_context_fork(struct wj_context *c, u64 *cookie)
+{
+	struct wj_file *f = c->file;
+	struct wj_context *copy;
+	LIST_HEAD(dead);
+	u32 waiting;
+	int err;
+
+	spin_lock(&f->lock);
+	waiting = find_orphans(f, &dead);
+	spin_unlock(&f->lock);
+	contexts_destroy(&dead);
+	if (waiting >= MAX_FORKED)
+		return -EAGAIN;
+	copy = context_create(f);
+	if (!copy)
 		return -ENOMEM;
-	err = wj_store_create(&p->store);
-	if (!err)
-		err = wj_process_bind(p, image, externs, error);
-	if (!err)
-		err = wj_instance_create(p->store, image, WJ_ENGINE_JIT, externs, p, error, &p->inst);
-	wj_free(externs);
-	if (p->inst)
-		p->inst->poll_flags = (u32 *)&current_thread_info()->flags;
-	return err;
+	c->arena = &copy->own;
+	err = copy_guest(copy, c);
+	c->arena = &c->own;
+	if (err) {
+		context_destroy(copy);
+		return err;
+	}
+	do
+		copy->cookie = get_random_u64();
+	while (!copy->cookie);
+	*cookie = copy->cookie;
+	copy->state = WJ_FORKED;
+	spin_lock(&f->lock);
+	list_add(&copy->link, &f->contexts);
+	spin_unlock(&f->lock);
+	return 0;
+}
+
+static struct wj_context *find_copy(struct wj_file *f, u64 cookie)
+{
+	struct wj_context *c;
+
+	lockdep_assert_held(&f->lock);
+	list_for_each_entry(c, &f->contexts, link) {
+		if (c->state == WJ_FORKED && c->cookie == cookie)
+			return c;
+	}
+	return NULL;
+}
+
+void wj_context_expect(struct wj_context *c, u64 cookie, long pid)
+{
+	struct pid *child = pid > 0 && pid <= PID_MAX_LIMIT ? find_get_pid(pid) : NULL;
+	struct wj_file *f = c->file;
+	struct wj_context *copy;
+	LIST_HEAD(dead);
+
+	spin_lock(&f->lock);
+	copy = find_copy(f, cookie);
+	if (copy && child)
+		swap(copy->child, child);
+	else if (copy)
+		list_move(&copy->link, &dead);
+	spin_unlock(&f->lock);
+	put_pid(child);
+	contexts_destroy(&dead);
 }
 
 static struct wj_context *find(struct wj_file *f)
@@ -170,6 +326,7 @@ static long ioctl_load(struct file *file, struct wj_uapi_load __user *arg)
 	c = context_create(f);
 	if (!c)
 		goto out;
+	context_own(c);
 	c->max_memory = load->max_memory;
 	c->handler = load->handler;
 	c->restorer = load->restorer;
@@ -196,6 +353,7 @@ static long ioctl_load(struct file *file, struct wj_uapi_load __user *arg)
 		if (other) {
 			ret = -EEXIST;
 		} else {
+			c->process.inst->poll_flags = (u32 *)&current_thread_info()->flags;
 			c->state = WJ_SUSPENDED;
 			list_add(&c->link, &f->contexts);
 		}
@@ -222,6 +380,26 @@ static struct wj_context *begin_run(struct wj_file *f)
 	else
 		c->state = WJ_RUNNING;
 	spin_unlock(&f->lock);
+	return c;
+}
+
+/* The copy that waits for this cookie, which becomes RUNNING in the current task. */
+static struct wj_context *claim(struct wj_file *f, u64 cookie)
+{
+	struct wj_context *c;
+
+	spin_lock(&f->lock);
+	c = find_copy(f, cookie);
+	if (!c || find(f)) {
+		c = ERR_PTR(-ESRCH);
+	} else {
+		c->cookie = 0;
+		c->state = WJ_RUNNING;
+		context_own(c);
+	}
+	spin_unlock(&f->lock);
+	if (!IS_ERR(c))
+		sigprocmask(SIG_SETMASK, &c->blocked, NULL);
 	return c;
 }
 
@@ -265,12 +443,12 @@ static long ioctl_run(struct file *file, struct wj_uapi_run __user *arg)
 		return -EFAULT;
 	if (run.version != WJ_UAPI_VERSION)
 		return -EPROTO;
-	if (run.op >= WJ_OP_CLAIM || run.reserved)
+	if (run.op > WJ_OP_CLAIM || run.reserved)
 		return -EINVAL;
 	/* A guest that found a way to call this would nest on the task's stack without end. */
 	if (wj_current_context())
 		return -EBUSY;
-	c = begin_run(f);
+	c = run.op == WJ_OP_CLAIM ? claim(f, run.result) : begin_run(f);
 	if (IS_ERR(c))
 		return PTR_ERR(c);
 	ret = take_order(c, &run, arg);

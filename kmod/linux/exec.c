@@ -41,7 +41,7 @@ static unsigned int old_entries;
 
 static DEFINE_MUTEX(lock);
 static DECLARE_BITMAP(used, CHUNKS);
-static struct wj_context *owners[CHUNKS];
+static struct wj_arena *owners[CHUNKS];
 static u32 lengths[CHUNKS];		/* in chunks, of the allocation that starts here */
 static u32 trampolines;			/* in chunk 0 */
 
@@ -117,7 +117,7 @@ int wj_exec_alloc(struct wj_exec *exec, size_t size)
 	if (at < CHUNKS) {
 		bitmap_set(used, at, count);
 		lengths[at] = count;
-		owners[at] = wj_current_context();
+		owners[at] = wj_current_context() ? wj_current_context()->arena : NULL;
 	}
 	mutex_unlock(&lock);
 	if (at >= CHUNKS)
@@ -181,10 +181,10 @@ void wj_exec_free(struct wj_exec *exec)
 	exec->code = NULL;
 }
 
-void wj_exec_free_all(struct wj_context *c)
+void wj_exec_free_all(struct wj_arena *arena)
 {
 	for (u32 i = 0; i < CHUNKS; i++) {
-		if (READ_ONCE(owners[i]) == c)
+		if (READ_ONCE(owners[i]) == arena)
 			release(i);
 	}
 }

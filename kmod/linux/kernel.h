@@ -23,6 +23,7 @@
 #include <linux/list.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/thread_info.h>
@@ -31,18 +32,34 @@
 
 #define WJ_LOG_SIZE 1024u
 
+/* Memory and code that are freed together. */
+struct wj_arena {
+	struct list_head allocations;
+};
+
+/* What the processes that fork makes have in common: the verified image and its code. */
+struct wj_shared {
+	refcount_t refs;
+	struct wj_arena arena;
+	u8 *bytes;
+	struct wj_image *image;
+};
+
 enum wj_state {
 	WJ_LOADING,		/* not in the list yet */
+	WJ_FORKED,		/* waits for the child that claims it */
 	WJ_SUSPENDED,		/* outside of the ioctl; also before it has begun */
-	WJ_RUNNING,
-	WJ_ENDED
+	WJ_RUNNING
 };
 
 struct wj_context {
 	struct list_head link;		/* in wj_file.contexts */
 	struct wj_file *file;
-	struct task_struct *task;	/* compared only, unless it is current */
-	struct mm_struct *mm;		/* likewise */
+	struct task_struct *task;	/* references; NULL while nobody has claimed it */
+	struct mm_struct *mm;
+	u64 cookie;			/* WJ_FORKED: who knows it may claim */
+	struct pid *child;		/* WJ_FORKED: who is expected to, once known */
+	sigset_t blocked;		/* the guest's while a fork blocks all signals */
 	int state;			/* enum wj_state; under file->lock */
 	struct preempt_notifier notifier;
 	bool fpu_live;			/* registers hold the user's state, also after interrupts */
@@ -63,16 +80,16 @@ struct wj_context {
 	u64 nr, args[6];
 
 	struct wj_process process;
-	u8 *image;			/* the copy that was verified */
+	struct wj_shared *shared;
 	u64 scratch;			/* user address; above it the platform's own: a page for
 					 * wj_log and sigaction, one for the path of execve */
 	u64 max_memory;
 	u64 handler, restorer;
 	s32 hidden_fds[WJ_HIDDEN_FDS];
-	struct list_head allocations;
+	struct wj_arena own, *arena;	/* wj_alloc's is one of own and shared's */
 	u64 system_calls, returns;
 	bool started;			/* the host stack is in use: system calls leave it */
-	u32 expect;			/* event whose result the suspended host call waits for */
+	bool expect;			/* the suspended host call waits for a result */
 	char line[WJ_LOG_SIZE];
 };
 
@@ -118,12 +135,13 @@ int wj_pool_init(void);
 void wj_pool_deinit(void);
 /* Code that jumps to the targets, for the module's own use; stays. */
 int wj_pool_trampolines(const unsigned long *targets, u32 count, const void **ret);
-void wj_exec_free_all(struct wj_context *c);
+void wj_exec_free_all(struct wj_arena *arena);
 
 /* memory.c */
-int wj_stacks_create(struct wj_context *c);
+int wj_stacks_create(struct wj_context *c, void (*bottom)(struct wj_context *c));
 void wj_stacks_destroy(struct wj_context *c);
-void wj_free_all(struct wj_context *c);
+void wj_arena_init(struct wj_arena *arena);
+void wj_arena_deinit(struct wj_arena *arena);	/* frees code, too */
 
 /* switch.S */
 void wj_switch(u64 *save, u64 sp);
@@ -131,7 +149,8 @@ void wj_switch_start(void);
 long wj_call_on(const void *function, void *argument, u64 sp);
 
 /* run.c */
-void wj_run_guest(struct wj_context *c);	/* the bottom of the host stack */
+void wj_run_guest(struct wj_context *c);	/* at the bottom of the host stack */
+void wj_run_child(struct wj_context *c);	/* of a fork */
 /* The body of WJ_IOC_RUN: `c` is RUNNING.  What the ioctl returns. */
 long wj_run(struct wj_context *c);
 /* On the host stack: a system call, without looking at signals or filters. */
@@ -143,6 +162,9 @@ long wj_sys_direct(struct wj_context *c, unsigned int nr, const u64 args[6]);
 u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event);
 
 /* device.c */
+/* A copy of the suspended guest, which waits for a child; forget it if none will come. */
+int wj_context_fork(struct wj_context *c, u64 *cookie);
+void wj_context_expect(struct wj_context *c, u64 cookie, long pid);
 int wj_device_init(void);
 void wj_device_deinit(void);
 

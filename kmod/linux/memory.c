@@ -12,7 +12,7 @@
 
 /* Before each allocation; keeps it aligned to 16. */
 struct header {
-	struct list_head link;		/* in the context's allocations, or empty */
+	struct list_head link;		/* in an arena's allocations, or empty */
 	u64 unused[2];
 };
 
@@ -27,7 +27,7 @@ void *wj_alloc(size_t size)
 	if (!h)
 		return NULL;
 	if (c)
-		list_add(&h->link, &c->allocations);
+		list_add(&h->link, &c->arena->allocations);
 	else
 		INIT_LIST_HEAD(&h->link);
 	return h + 1;
@@ -44,11 +44,17 @@ void wj_free(void *p)
 	kvfree(h);
 }
 
-void wj_free_all(struct wj_context *c)
+void wj_arena_init(struct wj_arena *arena)
+{
+	INIT_LIST_HEAD(&arena->allocations);
+}
+
+void wj_arena_deinit(struct wj_arena *arena)
 {
 	struct header *h, *next;
 
-	list_for_each_entry_safe(h, next, &c->allocations, link) {
+	wj_exec_free_all(arena);
+	list_for_each_entry_safe(h, next, &arena->allocations, link) {
 		list_del(&h->link);
 		kvfree(h);
 		cond_resched();
@@ -69,7 +75,7 @@ static u8 *stack_create(size_t size)
 	return __vmalloc(size, GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
 }
 
-int wj_stacks_create(struct wj_context *c)
+int wj_stacks_create(struct wj_context *c, void (*bottom)(struct wj_context *c))
 {
 	u64 *sp;
 
@@ -83,7 +89,7 @@ int wj_stacks_create(struct wj_context *c)
 
 	/* What wj_switch pops: r15 r14 r13 r12 rbx rbp and its return address. */
 	sp = (u64 *)((u64)c->host_stack + HOST_STACK) - 8;
-	sp[4] = (u64)wj_run_guest;
+	sp[4] = (u64)bottom;
 	sp[5] = (u64)c;
 	sp[6] = (u64)wj_switch_start;
 	c->host_sp = (u64)sp;

@@ -6,11 +6,39 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include "kernel.h"
+#include "../core/internal.h"
 
+/*
+ * The child has no copy of the host stack, so it goes on from the guest stack alone: possible
+ * where the guest is one call of the host deep, in main say; not in signal handlers, nor below
+ * setjmp (invoke_*).
+ */
 long wj_platform_fork(struct wj_process *p)
 {
-	wj_log("pywasmjit: fork is not implemented in the kernel yet");
-	return -ENOSYS;
+	struct wj_context *c = p->platform;
+	sigset_t all;
+	u64 cookie;
+	long ret;
+	u32 op;
+
+	if (p->inst->store->depth != 1) {
+		wj_log("pywasmjit: fork inside a signal handler or below setjmp is not supported in the kernel yet");
+		return -ENOSYS;
+	}
+	/* No handler may run between the copy of the guest and that of its memory. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &c->blocked);
+	ret = wj_context_fork(c, &cookie);
+	if (!ret) {
+		do {
+			c->nr = cookie;
+			op = wj_return_to_launcher(c, 0, WJ_EVENT_FORK);
+		} while (op == WJ_OP_CONTINUE);
+		ret = op == WJ_OP_RESULT ? c->result : -EINTR;
+		wj_context_expect(c, cookie, ret);
+	}
+	sigprocmask(SIG_SETMASK, &c->blocked, NULL);
+	return ret;
 }
 
 /* The launcher's: it knows how to run wasm files, and nothing may end a task inside the ioctl. */

@@ -15,6 +15,7 @@
 #include <linux/entry-common.h>
 #include <linux/ptrace.h>
 #include "kernel.h"
+#include "../core/internal.h"
 
 /* What the kernel would see to before it returned to user mode, scheduling aside. */
 #define LAUNCHER_WORK (EXIT_TO_USER_MODE_WORK & ~_TIF_NEED_RESCHED)
@@ -38,7 +39,7 @@ u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event)
 	for (;;) {
 		c->code = code;
 		c->event = event;
-		c->expect = event == WJ_EVENT_SYSCALL || event == WJ_EVENT_EXECVE ? event : 0;
+		c->expect = event == WJ_EVENT_SYSCALL || event == WJ_EVENT_EXECVE || event == WJ_EVENT_FORK;
 		c->status = event == WJ_EVENT_HANDLED ? !!p->unwind : status;
 		c->returns++;
 		wj_switch(&c->host_sp, c->task_sp);
@@ -154,10 +155,9 @@ long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c_, u64 d, u64 e, u6
 	}
 }
 
-void wj_run_guest(struct wj_context *c)
+static void ended(struct wj_context *c, int trap)
 {
 	struct wj_process *p = &c->process;
-	int trap = wj_process_run(p);
 
 	if (trap == WJ_TRAP_EXIT) {
 		c->status = p->exit_status;
@@ -171,6 +171,25 @@ void wj_run_guest(struct wj_context *c)
 	}
 	for (;;)
 		wj_return_to_launcher(c, 0, trap == WJ_TRAP_EXIT ? WJ_EVENT_EXIT : WJ_EVENT_TRAP);
+}
+
+void wj_run_guest(struct wj_context *c)
+{
+	ended(c, wj_process_run(&c->process));
+}
+
+/* As if the host call that forked had returned 0. */
+void wj_run_child(struct wj_context *c)
+{
+	struct wj_instance *inst = c->process.inst;
+	u64 value;
+	int trap;
+
+	wj_jit_host_args(inst)[0] = 0;
+	inst->store->depth = inst->depth = 1;
+	trap = wj_jit_resume(inst, 0, &value);
+	inst->store->depth = inst->depth = 0;
+	ended(c, wj_process_continue(&c->process, trap, (u32)value));
 }
 
 long wj_run(struct wj_context *c)

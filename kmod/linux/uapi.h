@@ -19,8 +19,9 @@
  *   other	-errno: the call was wrong, nothing happened.
  * Where the kernel restarts the ioctl by itself, run.op is WJ_OP_CONTINUE by then.
  *
- * In the child of a fork, WJ_IOC_RUN returns 0 with register rbx not 0 (it is kept otherwise):
- * the cookie for WJ_OP_CLAIM, which makes the suspended copy of the guest the child's own.
+ * fork: at WJ_EVENT_FORK a copy of the guest is waiting for a child, and all signals are blocked.
+ * The launcher forks (by clone, so that filters see it); the parent reports the result, the child
+ * makes the copy its own with WJ_OP_CLAIM.  Both get the mask of signals back by that.
  *
  * Everything is checked; a launcher can hurt nobody but itself.  Unknown bits and non-zero
  * reserved fields are refused (-EINVAL), another version with -EPROTO.
@@ -56,9 +57,9 @@ struct wj_uapi_load {
 enum {
 	WJ_OP_CONTINUE,		/* start, or go on */
 	WJ_OP_INTERRUPTED,	/* go on: the host call ends with EINTR */
-	WJ_OP_RESULT,		/* go on after WJ_EVENT_SYSCALL or _EXECVE: run.result */
+	WJ_OP_RESULT,		/* go on after WJ_EVENT_SYSCALL, _EXECVE, _FORK: run.result */
 	WJ_OP_SIGNAL,		/* run the guest's handler of run.signal, then WJ_EVENT_HANDLED */
-	WJ_OP_CLAIM		/* run.result is the cookie */
+	WJ_OP_CLAIM		/* run the copy that waits for run.result, the cookie */
 };
 
 enum {
@@ -67,6 +68,7 @@ enum {
 	WJ_EVENT_TRAP,		/* run.status: the signal to die of */
 	WJ_EVENT_SYSCALL,	/* make system call run.nr with run.args, then WJ_OP_RESULT */
 	WJ_EVENT_EXECVE,	/* execve(run.args[0], [1], [2]), WJ_OP_RESULT if it fails */
+	WJ_EVENT_FORK,		/* fork, then WJ_OP_RESULT, or in the child WJ_OP_CLAIM with run.nr */
 	WJ_EVENT_HANDLED	/* run.status: 1 if the guest is on its way out of the host call that
 				 * the handler interrupted: do not restart it */
 };

@@ -13,36 +13,16 @@ long wj_syscall_point(const u32 *pending, long nr, const u64 args[6], u32 *was_p
 static int device = -1;
 static struct wj_process *process;
 
-/* The ioctl; a fork's child comes out of it as well, with a cookie where the parent has 0. */
-static long run_ioctl(struct wj_uapi_run *run, u64 *cookie)
-{
-	u64 rbx = 0;
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret), "+b"(rbx)
-			 : "a"(__NR_ioctl), "D"(device), "S"(WJ_IOC_RUN), "d"(run)
-			 : "rcx", "r11", "memory");
-	*cookie = rbx;
-	return ret;
-}
-
 /* Run the guest until it ends or, where a handler was asked for, until that has returned. */
 static void serve(struct wj_uapi_run *run)
 {
 	static const u32 never;
-	u64 cookie;
 	u32 ignored;
 	int trap;
 
 	for (;;) {
-		long ret = run_ioctl(run, &cookie);
+		long ret = syscall3(__NR_ioctl, device, WJ_IOC_RUN, (long)run);
 
-		if (cookie) {
-			*run = (struct wj_uapi_run){ .version = WJ_UAPI_VERSION, .op = WJ_OP_CLAIM,
-						     .result = cookie };
-			continue;
-		}
 		if (ret == -EINTR) {
 			run->op = WJ_OP_INTERRUPTED;
 			continue;
@@ -60,6 +40,14 @@ static void serve(struct wj_uapi_run *run)
 		case WJ_EVENT_EXECVE:
 			run->result = wj_platform_execve(process, run->args[0], run->args[1], run->args[2],
 							 &trap);
+			break;
+		case WJ_EVENT_FORK:
+			run->result = syscall6(__NR_clone, SIGCHLD, 0, 0, 0, 0, 0);
+			if (!run->result) {
+				run->op = WJ_OP_CLAIM;
+				run->result = run->nr;
+				continue;
+			}
 			break;
 		default:
 			return;

@@ -70,9 +70,13 @@ static void signal_handle(int sig, siginfo_t *info, struct ucontext *context)
 		trap = wj_signal_deliver(signal_process, sig, info);
 		raise_unwind(trap);
 		if (trap) {
-			/* Do not (re)start the call: the guest is leaving. */
+			/*
+			 * Do not (re)start the call: the guest is leaving.  With siglongjmp the mask is
+			 * what it set last, not what it was before the signal.
+			 */
 			context->uc_mcontext.rip = (u64)wj_syscall_end;
 			context->uc_mcontext.rax = (u64)-EINTR;
+			syscall4(__NR_rt_sigprocmask, SIG_BLOCK, 0, (long)&context->uc_sigmask, sizeof(u64));
 		}
 		return;
 	}
@@ -94,7 +98,8 @@ static int run_pending(struct wj_process *p)
 		set_mask((mask | action->mask |
 			  (action->flags & SA_NODEFER ? 0 : SIGNAL_BIT(sig))) & ~SYNCHRONOUS, NULL);
 		trap = wj_signal_deliver(p, sig, &info);
-		set_mask(mask, NULL);
+		if (!trap)
+			set_mask(mask, NULL);
 		raise_unwind(trap);
 	}
 	return p->unwind;

@@ -82,7 +82,14 @@ def resolve_edges(
                         al.slot_last[v] = position
             else:
                 if moves:
-                    sequence(moves, out)
+                    temporaries = al.usable
+                    for r in entry.values():
+                        temporaries &= ~(1 << r)
+                    for r, _ in loads:
+                        temporaries |= 1 << r
+                    for r in moves.values():
+                        temporaries &= ~(1 << r)
+                    sequence(moves, out, temporaries)
                 for r, v in loads:
                     al.load(out, r, v, position)
             if out:

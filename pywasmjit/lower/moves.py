@@ -11,11 +11,13 @@ def move(dst: int, src: int) -> bytes:
     return bytes((FMOV if dst & 16 else MOV, dst & 15 | (src & 15) << 4))
 
 
-def sequence(moves: dict[int, int], out: list[bytes]) -> None:
+def sequence(moves: dict[int, int], out: list[bytes], temporaries: int) -> None:
     """Append code that performs all of `moves` (destination: source) at the same time.
 
-    Destinations that nothing reads are written first; what remains are cycles, which
-    exchanges undo one register at a time.  Entries with destination = source are dropped.
+    Destinations that nothing reads are written first; what remains are cycles.  One of the
+    registers in the set `temporaries`, which must not be in moves, opens a cycle if it is of
+    the right class; otherwise exchanges undo the cycle one register at a time.  Entries with
+    destination = source are dropped.
     """
     if len(moves) == 1:
         ((dst, src),) = moves.items()
@@ -38,8 +40,18 @@ def sequence(moves: dict[int, int], out: list[bytes]) -> None:
         if not pending:
             return
         # Only cycles are left: every pending source is read once and is itself pending.
-        dst, src = pending.popitem()
-        start = dst
+        start, src = next(iter(pending.items()))
+        free = temporaries & (0xFFFF0000 if start & 16 else 0xFFFF)
+        if free:
+            t = (free & -free).bit_length() - 1
+            out.append(move(t, start))
+            reader = next(dst for dst, src in pending.items() if src == start)
+            pending[reader] = t
+            readers[t] = 1
+            ready.append(start)
+            continue
+        del pending[start]
+        dst = start
         while True:
             out.append(bytes((FXCHG if dst & 16 else XCHG, dst & 15 | (src & 15) << 4)))
             # dst is right now; start's old value is in src.

@@ -27,7 +27,7 @@ from pywasmjit import _isa
 from pywasmjit._isa import FREGS, IREGS
 from pywasmjit.lower import emit, ir
 from pywasmjit.lower.emit import FORMAT, SLEB, ULEB
-from pywasmjit.lower.liveness import INT_CLASS, NEVER, Analysis, analyse, argument_registers
+from pywasmjit.lower.liveness import CALLERS, INT_CLASS, NEVER, Analysis, analyse, argument_registers
 from pywasmjit.lower.moves import sequence
 
 INTS: Final = (1 << len(IREGS)) - 1
@@ -57,6 +57,8 @@ _REMAINDERS: Final = frozenset(
 )
 
 Terminator = tuple[int, int, int, bytes]
+# A predecessor that has been allocated: its exit state, clean registers, edge frequency, index.
+_Edge = tuple[dict[int, int], int, float, int]
 
 
 class Allocation:
@@ -341,7 +343,7 @@ class Allocation:
         live = an.live_in[b]
         live_bytes = live.to_bytes(live.bit_length() + 7 >> 3, "little")
         size = len(live_bytes) << 3
-        edges: list[tuple[dict[int, int], int, float]] = []
+        edges: list[_Edge] = []
         base = -1
         base_weight = -1.0
         total = 0.0
@@ -350,10 +352,10 @@ class Allocation:
             if state is None:
                 continue
             w = an.edge_freq[p][fn.blocks[p].succs.index(b)]
-            edges.append((state, self.exit_clean[p], w))
+            edges.append((state, self.exit_clean[p], w, j))
             total += w
             if w > base_weight:
-                base, base_weight, before, base_index = p, w, state, j
+                base, base_weight, before = p, w, state
         assert base >= 0
         entry = {
             v: r
@@ -363,7 +365,7 @@ class Allocation:
         if len(edges) > 1:
             for v in list(entry):
                 missing = 0.0
-                for state, _, w in edges:
+                for state, _, w, _ in edges:
                     if v not in state:
                         missing += w
                 if missing > 0.6 * total:
@@ -391,15 +393,7 @@ class Allocation:
                 if worst in block.phis:
                     self.memory_phis[worst] = b
                     self.slot_last[worst] = self.position
-            near = before.get(fn.uses[v][base_index], -1)
-            if near < 0 or not cand >> near & 1:
-                near = self.web_reg.get(v, -1)
-                if near >= 0 and not cand >> near & 1:
-                    near = -1
-            if near < 0 or b in an.loop_last:
-                r = self.pick(v, cand, near)
-            else:
-                r = near
+            r = self.phi_register(v, cand, edges, total)
             entry[v] = r
             used |= 1 << r
             self.web_reg[v] = r
@@ -410,13 +404,37 @@ class Allocation:
         for v, r in entry.items():
             if v in phis:
                 continue
-            for state, clean, _ in edges:
+            for state, clean, _, _ in edges:
                 at = state.get(v, -1)
                 if at >= 0 and not clean >> at & 1:
                     break
             else:
                 self.clean |= 1 << r
         return entry
+
+    def phi_register(self, v: int, cand: int, edges: list[_Edge], total: float) -> int:
+        """The register of `cand` that saves most moves on the edges to and from a phi."""
+        an = self.an
+        uses = self.fn.uses[v]
+        scores: dict[int, float] = {}
+        for state, _, w, j in edges:
+            r = state.get(uses[j], -1)
+            if r >= 0 and cand >> r & 1:
+                scores[r] = scores.get(r, 0.0) + w
+        r = self.web_reg.get(an.web[v], -1)
+        if r >= 0 and cand >> r & 1:
+            scores[r] = scores.get(r, 0.0) + 0.8 * total
+        r = an.hint[v]
+        if r >= 0 and cand >> r & 1 and an.hint_pos[v] <= self.next_call:
+            scores[r] = scores.get(r, 0.0) + 0.5 * total
+        if cand & CALLEE and an.cross[v] > 0.1 * self.weight:
+            bonus = 0.6 * an.cross[v]
+            for r in range(CALLERS, 12):
+                if cand >> r & 1:
+                    scores[r] = scores.get(r, 0.0) + bonus
+        if scores:
+            return max(scores, key=scores.__getitem__)
+        return self.pick(v, cand, -1)
 
     def header(self, b: int, entry: dict[int, int], phis: list[int]) -> None:
         """Choose what is in registers throughout the loop with header b; changes entry."""
@@ -713,7 +731,7 @@ class Allocation:
             target = 0 if INT_CLASS[types[u]] else 16
             r = loc.get(u, -1)
             if r >= 0:
-                sequence({target: r}, out)
+                sequence({target: r}, out, 0)
             else:
                 self.load(out, target, u, self.position)
         self.operands(uses)
@@ -781,7 +799,10 @@ class Allocation:
                     continue
             self.drop(r)
         if moves:
-            sequence(moves, out)
+            temporaries = FLOATS | CALLER
+            for t, r in moves.items():
+                temporaries &= ~(1 << t | 1 << r)
+            sequence(moves, out, temporaries)
         for t, u in loads:
             self.load(out, t, u, self.position)
         imm = fn.imm[v]
@@ -841,7 +862,7 @@ class Allocation:
         if source > 0:
             moves[0] = source
         if moves:
-            sequence(moves, out)
+            sequence(moves, out, self.free & ~lost)
         if first >= 0 and source < 0:
             self.load(out, 0, first, self.position)
         imm = fn.imm[v]

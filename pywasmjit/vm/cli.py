@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,7 @@ def _machine(arguments: argparse.Namespace, lifetime: float) -> Machine:
         if not path.exists():
             raise UsageError(f"--add {name}: no such file or directory")
         project[path.name] = path
+    _tell_what_takes_long()
     return Machine(
         arguments.kernel,
         smp=arguments.smp,
@@ -85,6 +87,16 @@ def _machine(arguments: argparse.Namespace, lifetime: float) -> Machine:
         online=arguments.online,
         lifetime=lifetime,
     )
+
+
+def _tell_what_takes_long() -> None:
+    """Downloads and the making of images, on standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("vm: %(message)s"))
+    log = logging.getLogger("pywasmjit.vm")
+    if not log.handlers:
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -112,6 +124,7 @@ def run_shell(arguments: argparse.Namespace) -> int:
 
 def run_fetch(arguments: argparse.Namespace) -> int:
     """Fill the cache."""
+    _tell_what_takes_long()
     for series in arguments.series or packages.SUITES:
         kernel = packages.kernel(series, update=arguments.update)
         rootfs.module_image(kernel)

@@ -217,6 +217,8 @@ class Machine:
         """End the machine and say why it is gone."""
         if self._qemu is not None:
             self._qemu.wait(2)
+            if reason := self._qemu.reason():
+                what = f"{what}; {reason}"
         self.close()
         for line in self.kmsg().splitlines():
             if "Kernel panic" in line:
@@ -279,9 +281,7 @@ class Machine:
             raise CommandTimeout(what, output + later)
         return Result(int(status or outer), output + later)
 
-    def _converse(
-        self, line: str, prompt: bytes, timeout: float, what: str, feed: bytes = b""
-    ) -> bytes:
+    def _converse(self, line: str, prompt: bytes, timeout: float, what: str, feed: bytes = b"") -> bytes:
         """Send a line to the shell, data to the files port; return what precedes the prompt."""
         with self._lock:
             process = self._process()
@@ -340,8 +340,7 @@ class Machine:
         data = archive.getvalue()
         where = shlex.quote(directory)
         result = self._run(
-            f"mkdir -p {where} && head -c {len(data)} </dev/virtio-ports/files | "
-            f"tar -xf - -C {where}",
+            f"mkdir -p {where} && head -c {len(data)} </dev/virtio-ports/files | tar -xf - -C {where}",
             timeout,
             feed=data,
         )
@@ -358,8 +357,7 @@ class Machine:
             reader = _Collector(files)
             with reader:
                 result = self._run(
-                    f"tar -cf /dev/virtio-ports/files -C {shlex.quote(parent or '/')} "
-                    f"{shlex.quote(name)}",
+                    f"tar -cf /dev/virtio-ports/files -C {shlex.quote(parent or '/')} {shlex.quote(name)}",
                     timeout,
                 )
         if result.status != 0:
@@ -380,9 +378,7 @@ class Machine:
                 probe.bind(("127.0.0.1", 0))
                 port = int(probe.getsockname()[1])
             # Another process may take the port in between: then QEMU refuses, and we try again.
-            refusal = self._process().monitor(
-                f"hostfwd_add net0 tcp:127.0.0.1:{port}-:{guest_port}"
-            )
+            refusal = self._process().monitor(f"hostfwd_add net0 tcp:127.0.0.1:{port}-:{guest_port}")
             if not refusal.strip():
                 return port
         raise VmError(f"cannot forward a port to the guest's {guest_port}: {refusal.strip()}")
@@ -556,14 +552,10 @@ class _Collector:
         self._chunks.append(self._channel.take())
 
 
-def _shell_text(
-    command: str | Sequence[str], env: Mapping[str, str] | None, cwd: str | None
-) -> str:
+def _shell_text(command: str | Sequence[str], env: Mapping[str, str] | None, cwd: str | None) -> str:
     # A sequence replaces its shell, so that it is the process with the pid.
     text = command if isinstance(command, str) else "exec " + shlex.join(command)
-    exports = "".join(
-        f"export {name}={shlex.quote(value)}; " for name, value in (env or {}).items()
-    )
+    exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in (env or {}).items())
     change = f"cd {shlex.quote(cwd)} || exit; " if cwd is not None else ""
     return f"{exports}{change}{text}"
 

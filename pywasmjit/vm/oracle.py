@@ -79,6 +79,4 @@ def signs_of_harm(messages: str, allowed: Iterable[str] = ()) -> list[str]:
 def taint_change(before: int, after: int) -> str:
     """Names of the taint bits set in between, expected ones left out; "" if there are none."""
     new = after & ~before & ~EXPECTED_TAINT
-    return ", ".join(
-        TAINT_BITS.get(bit, f"bit {bit}") for bit in range(new.bit_length()) if new >> bit & 1
-    )
+    return ", ".join(TAINT_BITS.get(bit, f"bit {bit}") for bit in range(new.bit_length()) if new >> bit & 1)

@@ -9,6 +9,7 @@ taken over.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ from pathlib import Path
 
 from pywasmjit.vm import cache
 from pywasmjit.vm.errors import FetchError
+
+_log = logging.getLogger(__name__)
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 MIRROR_VARIABLE = "PYWASMJIT_DEBIAN_MIRROR"
@@ -106,6 +109,7 @@ def _fetch(series: str, directory: Path) -> str:
 
 
 def _unpack_newest(apt: _Apt, series: str, directory: Path) -> str:
+    _log.info("looking for kernel %s in Debian %s", series, apt.codename)
     apt.update()
     wanted = apt.closure(META_PACKAGES)
     images = [name for name in wanted if name.startswith("linux-image-")]
@@ -115,6 +119,7 @@ def _unpack_newest(apt: _Apt, series: str, directory: Path) -> str:
     target = directory / version
 
     def build(staged: Path) -> None:
+        _log.info("downloading kernel %s: %s", version, " ".join(wanted))
         apt.unpack(wanted, staged)
         _relocate(staged)
         libraries = SUITES[series].libraries
@@ -275,8 +280,7 @@ def _relocate(root: Path) -> None:
 def _wrap_programs(root: Path, final: Path) -> None:
     """Run kbuild's programs with the libraries of their own suite (under `final`/libraries)."""
     library_path = ":".join(
-        str(final / "libraries" / name)
-        for name in ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
+        str(final / "libraries" / name) for name in ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
     )
     loader = final / "libraries/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
     for program in _new_programs(root / "usr" / "lib"):

@@ -153,6 +153,7 @@ class Process:
         self.shell = Channel()
         self.files = Channel()
         self._monitor = Channel()
+        self._lifetime = options.lifetime
         channels = (self.shell, self.files, self._monitor)
         numbers = [channel.guest.fileno() for channel in channels]
         # timeout(1) ends QEMU even if this process is killed.
@@ -203,6 +204,15 @@ class Process:
         """What QEMU itself printed, which is nothing if all is well."""
         return self._stderr_path.read_text(errors="replace").strip()
 
+    def reason(self) -> str:
+        """Why QEMU is gone if the guest did not end it, else ""."""
+        status = self._popen.poll()
+        if status in (124, 137):
+            return f"QEMU was ended after its lifetime of {self._lifetime:g} s"
+        if status in (None, 0):
+            return ""
+        return f"QEMU ended with status {status}: {self.complaint()}"
+
     def kmsg(self) -> str:
         """All kernel messages so far."""
         try:
@@ -221,9 +231,7 @@ class Process:
             raise MachineDied(f"QEMU's monitor does not answer ({command})", self.kmsg()) from error
         return str(reply)
 
-    def _execute(
-        self, command: str, deadline: float, arguments: dict[str, str] | None = None
-    ) -> Any:
+    def _execute(self, command: str, deadline: float, arguments: dict[str, str] | None = None) -> Any:
         message = {"execute": command, "arguments": arguments or {}}
         self._monitor.send(json.dumps(message).encode() + b"\n", deadline)
         while True:

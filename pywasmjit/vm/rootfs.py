@@ -8,6 +8,7 @@ serves any number of machines at once. Made without loop devices; only debootstr
 from __future__ import annotations
 
 import fnmatch
+import logging
 import lzma
 import os
 import shutil
@@ -20,6 +21,8 @@ from pywasmjit.vm import cache, packages
 from pywasmjit.vm.cpio import Archive
 from pywasmjit.vm.errors import FetchError
 from pywasmjit.vm.packages import Kernel
+
+_log = logging.getLogger(__name__)
 
 GUEST_FILES = Path(__file__).with_name("guest")
 ROOT_SUITE = "bookworm"
@@ -58,6 +61,7 @@ def _build_root_image(staged: Path) -> None:
     if os.geteuid() != 0:
         raise FetchError("making the root image needs root once (debootstrap): run it with sudo")
     mirror = os.environ.get(packages.MIRROR_VARIABLE, packages.DEFAULT_MIRROR).rstrip("/")
+    _log.info("making the root image with debootstrap: once, about a minute")
     tree = staged.with_suffix(".tree")
     cache.remove(tree)
     try:
@@ -181,9 +185,7 @@ def initramfs(kernel: Kernel) -> Path:
     return cache.build_once(target, build)
 
 
-def add_modules(
-    archive: Archive, kernel: Kernel, names: Iterable[str], files: Iterable[Path] = ()
-) -> None:
+def add_modules(archive: Archive, kernel: Kernel, names: Iterable[str], files: Iterable[Path] = ()) -> None:
     """Put modules below /modules: the kernel's own with what they need, then these files.
 
     /modules/order has the order in which to load them.
@@ -209,9 +211,7 @@ def load_order(kernel: Kernel, names: Iterable[str]) -> list[Path]:
             kernel.modules / path,
             [_module_name(need) for need in needs.split()],
         )
-    builtin = {
-        _module_name(line) for line in (kernel.modules / "modules.builtin").read_text().splitlines()
-    }
+    builtin = {_module_name(line) for line in (kernel.modules / "modules.builtin").read_text().splitlines()}
     result: list[Path] = []
 
     def visit(name: str) -> None:

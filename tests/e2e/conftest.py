@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,6 +90,14 @@ class Host:
                 assert int(entry["functions_jitted"]) > 0 and entry["functions_interpreted"] == 0
             else:
                 assert int(entry["functions_interpreted"]) > 0 and entry["functions_jitted"] == 0
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A directory that everybody may enter: servers run as nobody, pytest's own is private."""
+    with tempfile.TemporaryDirectory(prefix="pywasmjit-e2e-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture(params=["jit", "interp"])

@@ -45,9 +45,6 @@ class Nginx:
         for name in ("tmp", "html"):
             (directory / name).mkdir(exist_ok=True)
         directory.chmod(0o755)
-        for parent in directory.parents:  # workers are nobody and must get here
-            if parent.is_relative_to("/tmp") and parent != Path("/tmp"):
-                parent.chmod(0o755)
         user = "user nobody nogroup;" if os.geteuid() == 0 else ""
         names = {"directory": str(directory), "user": user}
         self.port = free_port()

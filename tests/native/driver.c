@@ -58,13 +58,17 @@ u64 driver_number(void)
 	return word ? strtoull(word, NULL, 0) : 0;
 }
 
+static int digit(char c)
+{
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= '0' && c <= '9' ? c - '0' : -1;
+}
+
 static size_t unhex(const char *text, u8 *bytes, size_t size)
 {
 	size_t n;
-	unsigned int byte;
 
-	for (n = 0; n < size && sscanf(text + 2 * n, "%2x", &byte) == 1; n++)
-		bytes[n] = (u8)byte;
+	for (n = 0; n < size && digit(text[0]) >= 0 && digit(text[1]) >= 0; n++, text += 2)
+		bytes[n] = (u8)(digit(text[0]) << 4 | digit(text[1]));
 	return n;
 }
 

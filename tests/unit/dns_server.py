@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import itertools
 import select
 import socket
 import struct
@@ -57,9 +58,10 @@ class Query:
     edns: int                  # payload size, 0 without EDNS
     tcp: bool
     server: str                # the address it came to
+    peer: tuple[str, int]      # where it came from
 
     @classmethod
-    def parse(cls, raw: bytes, tcp: bool, server: str) -> Query:
+    def parse(cls, raw: bytes, tcp: bool, server: str, peer: tuple[str, int]) -> Query:
         id_, flags, questions, _, _, additional = struct.unpack(">6H", raw[:12])
         assert flags == RD and questions == 1
         at, labels = 12, []
@@ -75,7 +77,7 @@ class Query:
             assert opt == OPT and len(rest) == 11
         else:
             assert not rest
-        return cls(raw, id_, ".".join(labels), type_, edns, tcp, server)
+        return cls(raw, id_, ".".join(labels), type_, edns, tcp, server, peer)
 
     def reply(self, records: Iterable[Record] = (), *, rcode: int = NOERROR, flags: int = RA,
               id_: int | None = None, question: bytes | None = None) -> bytes:
@@ -91,7 +93,7 @@ class Query:
 Handler = Callable[[Query], Sequence[bytes]]
 
 
-def from_zone(zone: Mapping[str, Sequence[Record]], **options: int) -> Handler:
+def from_zone(zone: Mapping[str, Sequence[Record]]) -> Handler:
     """NXDOMAIN for names that are not in the zone.  A name's aliases come with it."""
 
     def handle(query: Query) -> Sequence[bytes]:
@@ -99,7 +101,7 @@ def from_zone(zone: Mapping[str, Sequence[Record]], **options: int) -> Handler:
         if name not in zone:
             return [query.reply(rcode=NXDOMAIN)]
         records = [r for r in zone[name] if r.type in (query.type, CNAME)]
-        return [query.reply(records, **options)]
+        return [query.reply(records)]
 
     return handle
 
@@ -107,7 +109,7 @@ def from_zone(zone: Mapping[str, Sequence[Record]], **options: int) -> Handler:
 class Server:
     """Serves UDP and TCP on one port of several loopback addresses, from one thread."""
 
-    def __init__(self, addresses: Sequence[str] = ("127.0.0.1",), listen: bool = True) -> None:
+    def __init__(self, addresses: Sequence[str] = ("127.0.0.1",)) -> None:
         self.handler: Handler = lambda query: []
         self.queries: list[Query] = []
         self.addresses = addresses
@@ -122,23 +124,21 @@ class Server:
             port = 0
             bound: list[tuple[socket.socket, bool, str]] = []
             try:
-                for text in addresses:
+                for text, tcp in itertools.product(addresses, (False, True)):
                     family = socket.AF_INET6 if ":" in text else socket.AF_INET
-                    for tcp in (False, True):
-                        kind = socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM
-                        new = socket.socket(family, kind)
-                        bound.append((new, tcp, text))
-                        if tcp:
-                            new.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                        new.bind((text, port))
-                        port = new.getsockname()[1]
-                        if tcp:
-                            new.listen(8)
+                    new = socket.socket(family, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
+                    bound.append((new, tcp, text))
+                    if tcp:
+                        new.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    new.bind((text, port))
+                    port = new.getsockname()[1]
+                    if tcp:
+                        new.listen(8)
             except OSError:
-                for new, _, _ in bound:
-                    new.close()
+                for failed, _, _ in bound:
+                    failed.close()
                 continue
-            self._sockets = {new.fileno(): (new, tcp, text) for new, tcp, text in bound}
+            self._sockets = {entry[0].fileno(): entry for entry in bound}
             return port
         raise RuntimeError("no free port")
 
@@ -146,7 +146,7 @@ class Server:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._wake.send(b"x")
         self._thread.join(timeout=10)
         for one, _, _ in self._sockets.values():
@@ -160,10 +160,17 @@ class Server:
     def asked(self) -> list[tuple[str, int]]:
         return [(query.name, query.type) for query in self.queries]
 
+    def send(self, source: str, datagram: bytes, peer: tuple[str, int]) -> None:
+        """From the UDP port at one of the addresses."""
+        for one, tcp, text in self._sockets.values():
+            if text == source and not tcp:
+                one.sendto(datagram, peer)
+
     def _run(self) -> None:
         while True:
-            ready, _, _ = select.select([self._stop, *self._sockets], [], [])
-            if self._stop in ready:
+            stop = self._stop.fileno()
+            ready, _, _ = select.select([stop, *self._sockets], [], [])
+            if stop in ready:
                 return
             for fd in ready:
                 one, tcp, text = self._sockets[fd]
@@ -174,13 +181,13 @@ class Server:
 
     def _serve_datagram(self, one: socket.socket, text: str) -> None:
         raw, peer = one.recvfrom(4096)
-        query = Query.parse(raw, False, text)
+        query = Query.parse(raw, False, text, peer)
         self.queries.append(query)
         for answer in self.handler(query):
             one.sendto(answer, peer)
 
     def _serve_stream(self, one: socket.socket, text: str) -> None:
-        stream, _ = one.accept()
+        stream, peer = one.accept()
         with stream:
             stream.settimeout(5)
             try:
@@ -190,7 +197,7 @@ class Server:
                     if not more:
                         return
                     raw += more
-                query = Query.parse(raw[2:], True, text)
+                query = Query.parse(raw[2:], True, text, peer)
                 self.queries.append(query)
                 if self.raw_tcp:
                     self.raw_tcp(stream, query)

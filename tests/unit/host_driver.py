@@ -47,11 +47,11 @@ def build() -> Path:
                            str(directory / f"{source.stem}.o")]))
         for source in sources
     ]
-    for source, _, compiler in compilers:
+    for source, _object, compiler in compilers:
         if compiler.wait(timeout=120):
             raise RuntimeError(f"{source} does not compile")
     driver = directory / "host_driver"
-    subprocess.run(["gcc", *flags, "-o", str(driver), *(str(o) for _, o, _ in compilers)],
+    subprocess.run(["gcc", *flags, "-o", str(driver), *(str(path) for _source, path, _compiler in compilers)],
                    check=True, timeout=120)
     return driver
 
@@ -81,7 +81,7 @@ class Driver:
     def __enter__(self) -> Driver:
         return self
 
-    def __exit__(self, exception: object, *_: object) -> None:
+    def __exit__(self, exception: object, *_details: object) -> None:
         _, errors = self._process.communicate(timeout=30)
         if exception is None:
             assert self._process.returncode == 0, errors
@@ -113,11 +113,11 @@ class Driver:
 
     def run_all(self, commands: Iterable[tuple[str, Sequence[Word]]]) -> list[list[str]]:
         """Many commands at once; as fast as the driver is."""
-        assert self._process.stdin is not None
         answers: list[list[str]] = []
         batch: list[str] = []
 
         def flush() -> None:
+            assert self._process.stdin is not None
             self._process.stdin.write("".join(batch))
             self._process.stdin.flush()
             answers.extend(self.receive() for _ in batch)
@@ -166,7 +166,8 @@ class Tm:
     def parse(cls, words: Sequence[str]) -> Tm:
         zone = decode(words[10])
         assert zone is not None
-        return cls(*map(int, words[:10]), zone=zone.decode())
+        sec, min_, hour, mday, mon, year, wday, yday, isdst, gmtoff = map(int, words[:10])
+        return cls(sec, min_, hour, mday, mon, year, wday, yday, isdst, gmtoff, zone.decode())
 
 
 def fuzz(target: str, rounds: int, seed: int, files: Sequence[Path]) -> None:

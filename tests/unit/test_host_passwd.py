@@ -136,7 +136,8 @@ def test_the_buffer_must_hold_the_entry(driver: Driver, files: Path) -> None:
 
 
 def entries(driver: Driver, command: str, path: Path) -> list[list[str]]:
-    found, offset = [], 0
+    found: list[list[str]] = []
+    offset = 0
     while True:
         words = driver.run(command, str(path), offset)
         if words[1] != "0":

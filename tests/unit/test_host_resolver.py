@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import ipaddress
@@ -383,7 +384,7 @@ def test_aliases(resolver: Resolver) -> None:
 def test_chain_of_aliases_is_bounded(resolver: Resolver) -> None:
     def chain(length: int) -> list[Record]:
         names = ["start.test", *(f"c{i}.test" for i in range(length))]
-        links = [alias(a, b) for a, b in zip(names, names[1:])]
+        links = [alias(a, b) for a, b in zip(names, names[1:], strict=False)]
         return [*links, address(names[-1], "192.0.2.1")]
 
     for length, code in ((0, 0), (1, 0), (15, 0), (16, NONAME), (200, NONAME)):
@@ -547,34 +548,20 @@ def test_timeouts_and_attempts(resolver: Resolver) -> None:
 
 
 def test_slow_first_server_may_still_answer(resolver: Resolver) -> None:
+    """The first server's answer comes when the second is asked."""
     resolver.configure(THREE, timeout=100)
-    late: list[Query] = []
+    first: list[Query] = []
 
     def handle(query: Query) -> Sequence[bytes]:
         if query.server == "127.0.0.1":
-            late.append(query)
-        elif late:
-            # The first server's socket is what this goes out of.
-            for fd, (one, tcp, text) in resolver.server._sockets.items():
-                if not tcp and text == "127.0.0.1":
-                    one.sendto(from_zone(ZONE)(query)[0], peers[-1])
+            first.append(query)
+        else:
+            reply = from_zone(ZONE)(first[0])[0]
+            resolver.server.send("127.0.0.1", reply, first[0].peer)
         return []
 
-    peers: list[object] = []
-    serve = resolver.server._serve_datagram
-
-    def spy(one: socket.socket, text: str) -> None:
-        raw, peer = one.recvfrom(4096, socket.MSG_PEEK)
-        if text == "127.0.0.1":
-            peers.append(peer)
-        serve(one, text)
-
-    resolver.server._serve_datagram = spy  # type: ignore[method-assign]
     resolver.server.handler = handle
-    try:
-        assert resolver.lookup("four.test", family=INET).addresses == ["192.0.2.4"]
-    finally:
-        del resolver.server._serve_datagram  # type: ignore[method-assign]
+    assert resolver.lookup("four.test", family=INET).addresses == ["192.0.2.4"]
     assert [q.server for q in resolver.server.queries] == ["127.0.0.1", "127.0.0.2"]
 
 
@@ -584,7 +571,7 @@ def forged(**options: object) -> Callable[[Query], bytes]:
     return lambda q: q.reply([address(q.name, "6.6.6.6")], **options)  # type: ignore[arg-type]
 
 
-LIES = {
+LIES: dict[str, Callable[[Query], bytes]] = {
     "another id": lambda q: forged(id_=q.id ^ 1)(q),
     "another name": forged(question=wire_name("evil.test") + b"\0\1\0\1"),
     "another type": forged(question=wire_name("four.test") + b"\0\x10\0\1"),
@@ -613,26 +600,17 @@ def test_what_is_no_answer_is_ignored(resolver: Resolver, lie: str) -> None:
 
 
 def test_another_source_is_ignored(resolver: Resolver) -> None:
-    peers: list[object] = []
-    serve = resolver.server._serve_datagram
-
-    def spy(one: socket.socket, text: str) -> None:
-        _, peer = one.recvfrom(4096, socket.MSG_PEEK)
-        peers.append(peer)
-        serve(one, text)
-
     def handle(query: Query) -> Sequence[bytes]:
-        with socket.socket(INET, DGRAM) as stranger:
-            stranger.bind(("127.0.0.2", 0))
-            stranger.sendto(forged()(query), peers[-1])  # type: ignore[arg-type]
+        # Another port, another address.
+        for source, port in (("127.0.0.1", 0), ("127.0.0.2", 0)):
+            with socket.socket(INET, DGRAM) as stranger:
+                stranger.bind((source, port))
+                stranger.sendto(forged()(query), query.peer)
+        resolver.server.send("127.0.0.3", forged()(query), query.peer)
         return from_zone(ZONE)(query)
 
-    resolver.server._serve_datagram = spy  # type: ignore[method-assign]
     resolver.server.handler = handle
-    try:
-        assert resolver.lookup("four.test", family=INET).addresses == ["192.0.2.4"]
-    finally:
-        del resolver.server._serve_datagram  # type: ignore[method-assign]
+    assert resolver.lookup("four.test", family=INET).addresses == ["192.0.2.4"]
 
 
 def answer_section(query: Query, section: bytes, count: int = 1) -> bytes:
@@ -671,7 +649,7 @@ def test_damaged_answers_hold_nothing(resolver: Resolver, damage: str) -> None:
 
 def test_answers_cut_anywhere(resolver: Resolver) -> None:
     """Every length of a good answer: what is whole is used, the rest is not."""
-    full = from_zone(ZONE)(Query(b"", 0, "www.test", A, 0, False, ""))[0]
+    full = from_zone(ZONE)(Query(b"", 0, "www.test", A, 0, False, "", ("", 0)))[0]
     resolver.configure("nameserver 127.0.0.1\noptions attempts:1\n", timeout=25)
     for size in range(0, len(full), 7):
         resolver.server.handler = lambda q, n=size: [from_zone(ZONE)(q)[0][:n]]  # type: ignore[misc]
@@ -725,23 +703,17 @@ def test_search(resolver: Resolver, conf: str, node: str, asked: list[str],
 def test_search_goes_on_after_no_data_but_not_after_silence(resolver: Resolver) -> None:
     resolver.configure(SEARCH + "options attempts:1\n", timeout=50)
 
-    def handle(query: Query) -> Sequence[bytes]:
-        if query.name == "x.one.example":
-            return first(query)
-        return from_zone(ZONE)(query)
-
-    first: dns_server.Handler = lambda q: [q.reply()]
-    resolver.server.handler = handle
-    assert resolver.lookup("x", family=INET).code == NONAME
-    assert len(resolver.server.queries) == 3
-    first = lambda q: [q.reply(rcode=SERVFAIL)]  # noqa: E731
-    resolver.server.clear()
-    assert resolver.lookup("x", family=INET).code == AGAIN
-    assert len(resolver.server.queries) == 3
-    first = lambda q: []  # noqa: E731
-    resolver.server.clear()
-    assert resolver.lookup("x", family=INET).code == AGAIN
-    assert len(resolver.server.queries) == 1
+    cases: tuple[tuple[dns_server.Handler, int, int], ...] = (
+        (lambda q: [q.reply()], NONAME, 3),
+        (lambda q: [q.reply(rcode=SERVFAIL)], AGAIN, 3),
+        (lambda q: [], AGAIN, 1),
+    )
+    for first, code, queries in cases:
+        resolver.server.clear()
+        resolver.server.handler = lambda q, first=first: (  # type: ignore[misc]
+            first if q.name == "x.one.example" else from_zone(ZONE))(q)
+        assert resolver.lookup("x", family=INET).code == code
+        assert len(resolver.server.queries) == queries
 
 
 def test_options(resolver: Resolver) -> None:
@@ -946,10 +918,8 @@ def test_inet(shared: Resolver, text: str) -> None:
         if packed[:12] == bytes(12) and "." in want:
             want = str(ipaddress.IPv6Address(packed))
     except OSError:
-        try:
+        with contextlib.suppress(OSError):
             want = socket.inet_ntoa(socket.inet_aton(text))
-        except OSError:
-            pass
     assert shared.driver.run("inet", text)[0] == want
 
 
@@ -995,7 +965,7 @@ def test_sort_is_stable(shared: Resolver) -> None:
 # ---- Hostile input ----
 
 def test_fuzz_dns(tmp_path: Path) -> None:
-    query = Query(b"", 0x1234, "www.example.com", A, 0, False, "")
+    query = Query(b"", 0x1234, "www.example.com", A, 0, False, "", ("", 0))
     records = [alias("www.example.com", "a.example.com"), alias("a.example.com", "b.test"),
                address("b.test", "192.0.2.1"), address("b.test", "2001:db8::1"),
                pointer("www.example.com", "target.example.org")]

@@ -15,9 +15,7 @@ from pywasmjit.vm.packages import Kernel
 
 def test_equal_runs_give_equal_logs(kernel: Kernel, probe: Path) -> None:
     files = counted.program_files(Path("/usr/bin/sha256sum"))
-    command = (
-        "cat /dev/wj_probe; head -c 100000 /dev/urandom | /usr/bin/sha256sum; printf x; exit 3"
-    )
+    command = "cat /dev/wj_probe; head -c 100000 /dev/urandom | /usr/bin/sha256sum; printf x; exit 3"
     first, second = (
         counted.run_counted(command, kernel=kernel, files=files, modules=[probe]) for _ in range(2)
     )

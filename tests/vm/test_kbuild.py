@@ -35,9 +35,7 @@ def _source(tmp_path: Path) -> Path:
 def test_a_module_is_built_and_fits(kernel: Kernel, tmp_path: Path) -> None:
     steps: list[str] = []
     out = tmp_path / "out" / "probe.ko"
-    built = kbuild.build_module(
-        kernel.headers, out, source=PROBE, paths=PATHS, progress=steps.append
-    )
+    built = kbuild.build_module(kernel.headers, out, source=PROBE, paths=PATHS, progress=steps.append)
     assert built == out
     assert "CC       main.o" in steps
     kbuild.check_module(out, kernel.headers)
@@ -123,9 +121,7 @@ def test_a_missing_symbol_is_named(kernel: Kernel, probe: Path, tmp_path: Path) 
     kept = [line for line in symbols if "\tmisc_register\t" not in line]
     assert len(kept) == len(symbols) - 1
     (headers / "Module.symvers").write_text("".join(kept))
-    with pytest.raises(
-        KbuildError, match=rf"misc_register, which kernel {re.escape(kernel.release)}"
-    ):
+    with pytest.raises(KbuildError, match=rf"misc_register, which kernel {re.escape(kernel.release)}"):
         kbuild.check_module(probe, headers)
     changed = [
         f"0x12345678\t{line.partition(chr(9))[2]}" if "\tmisc_register\t" in line else line

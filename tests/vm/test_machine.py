@@ -145,9 +145,15 @@ def test_a_panic_is_an_exception_with_the_kernels_words(own_machine: Machine) ->
         own_machine.run("true")
 
 
-def test_a_guest_that_hangs_leaves_a_backtrace(
-    own_machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_lifetime_ends_a_machine(kernel: Kernel) -> None:
+    with (
+        Machine(kernel, lifetime=20) as machine,
+        pytest.raises(MachineDied, match="ended after its lifetime of 20 s"),
+    ):
+        machine.run("sleep 1000", timeout=1000)
+
+
+def test_a_guest_that_hangs_leaves_a_backtrace(own_machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_module, "_GRACE", 1.0)
     with pytest.raises(MachineDied, match="the guest hangs") as caught:
         # The shell itself is stopped: nothing will prompt again.

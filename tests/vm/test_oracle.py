@@ -37,9 +37,7 @@ HARMLESS = [
 
 @pytest.mark.parametrize("message", HARMFUL)
 def test_signs_of_harm_are_seen(message: str) -> None:
-    assert oracle.signs_of_harm(f"[    1.0] {message}\n[    1.1] more\n") == [
-        f"[    1.0] {message}"
-    ]
+    assert oracle.signs_of_harm(f"[    1.0] {message}\n[    1.1] more\n") == [f"[    1.0] {message}"]
 
 
 @pytest.mark.parametrize("message", HARMLESS)
