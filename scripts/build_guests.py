@@ -26,7 +26,7 @@ from typing import Final
 
 from debian_source import SourceError, SourceStore, debian_version
 from guest_cache import Cache, default_root, file_inputs, hash_inputs
-from guest_recipes import Context, Recipe, all_recipes, program_names
+from guest_recipes import PLAIN_PROGRAMS, Context, Recipe, all_recipes, program_names
 from guest_toolchain import ROOT, BuildError, Toolchain, toolchain_versions
 
 # What has to be installed.  apt-get install --no-install-recommends does it.
@@ -138,7 +138,10 @@ def expand(names: Sequence[str]) -> list[str]:
     """Recipe names for what the user typed: `tests` means all test programs."""
     expanded: list[str] = []
     for name in names:
-        expanded += program_names() if name == "tests" else [name]
+        if name == "tests":
+            expanded += [*program_names(), *(f"{plain}-plain" for plain in PLAIN_PROGRAMS)]
+        else:
+            expanded.append(name)
     return list(dict.fromkeys(expanded))
 
 

@@ -435,6 +435,29 @@ def test_program(name: str) -> Recipe:
     )
 
 
+# Also built without the overlay: what Emscripten's libc leaves to every host.
+PLAIN_PROGRAMS: Final = ("resolve", "startup", "timefmt")
+
+
+def plain_program(name: str) -> Recipe:
+    """The recipe of tests/guests/<name>.c straight from emcc, as <name>-plain."""
+
+    def build(context: Context) -> None:
+        context.report(f"building {name} without the overlay")
+        source = ROOT / "tests" / "guests" / f"{name}.c"
+        flags = [*PLAIN_COMPILE_FLAGS, "-std=gnu11", "-D_GNU_SOURCE", f"-ffile-prefix-map={ROOT}=."]
+        objects = context.toolchain.compile([source], context.work, flags, source.parent)
+        module = context.out / f"{name}-plain.wasm"
+        context.toolchain.link([str(objects[0])], module, context.work, None, SERVER_LINK_FLAGS, level="-O1")
+
+    return Recipe(
+        f"{name}-plain",
+        "test program without the overlay",
+        build,
+        inputs=(f"tests/guests/{name}.c", "tests/guests/*.h"),
+    )
+
+
 def program_names() -> list[str]:
     return sorted(path.stem for path in (ROOT / "tests" / "guests").glob("*.c") if path.stem != "hello")
 
@@ -468,6 +491,7 @@ def all_recipes() -> dict[str, Recipe]:
             "hello", "hello world, straight from emcc", build_hello, inputs=("tests/guests/hello.c",)
         ),  # fmt: skip
         *map(test_program, program_names()),
+        *map(plain_program, PLAIN_PROGRAMS),
     ]
     return {recipe.name: recipe for recipe in recipes}
 

@@ -24,8 +24,14 @@ PLAIN_COMPILE_FLAGS: Final = ("-O2", "-g0")
 # section, for backtraces.
 LINK_FLAGS: Final = ("--profiling-funcs",)
 SERVER_LINK_FLAGS: Final = ("-sALLOW_MEMORY_GROWTH=1", "-sEXIT_RUNTIME=1")
+# The stack lies below everything else: running over its end is out of bounds
+# and traps, where Emscripten's own layout would have it overwrite variables.
+STACK_BYTES: Final = 5 << 20
 POSIX_LINK_FLAGS: Final = (
     *SERVER_LINK_FLAGS,
+    f"-sTOTAL_STACK={STACK_BYTES}",
+    f"-sGLOBAL_BASE={STACK_BYTES}",
+    "-Wl,--stack-first",
     "-sALLOW_UNIMPLEMENTED_SYSCALLS=0",
     "-sWASM_BIGINT=1",
     "-sEXPORTED_FUNCTIONS=_main,_malloc,_free",

@@ -81,9 +81,9 @@ int sigqueue(pid_t pid, int sig, const union sigval value)
 }
 
 /*
- * Handlers run on the guest's only stack, which grows down to address zero and
- * traps there, so an alternate one would help nobody.  Programs may still say
- * that they have one.
+ * Handlers run on the guest's only stack; running over its end is a trap, not
+ * a signal, so an alternate one would help nobody.  Programs may still say that
+ * they have one.
  */
 int sigaltstack(const stack_t *restrict stack, stack_t *restrict old)
 {

@@ -29,6 +29,7 @@ enum wj_kind { WJ_FUNC, WJ_TABLE, WJ_MEMORY, WJ_GLOBAL };
 struct wj_func_type {
 	u32 n_params, n_results;
 	const u8 *params, *results;	/* enum wj_type */
+	bool has_floats;		/* among them; set in an image's types only */
 };
 
 #define WJ_NULL_REF 0xffffffffu

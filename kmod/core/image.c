@@ -70,16 +70,18 @@ static bool is_ref(u8 type)
 	return type == WJ_FUNCREF || type == WJ_EXTERNREF;
 }
 
-static int read_value_types(struct parser *p, u32 limit, u32 *count, const u8 **ret)
+static int read_value_types(struct parser *p, u32 limit, u32 *count, const u8 **ret, bool *floats)
 {
 	u32 i;
 	int err = read_bytes(p, limit, count, ret);
 
 	if (err)
 		return err;
-	for (i = 0; i < *count; i++)
+	for (i = 0; i < *count; i++) {
 		if ((*ret)[i] > WJ_EXTERNREF)
 			return reject(p, "unknown value type");
+		*floats |= (*ret)[i] == WJ_F32 || (*ret)[i] == WJ_F64;
+	}
 	return 0;
 }
 
@@ -93,10 +95,11 @@ static int read_types(struct parser *p)
 	for (i = 0; i < image->n_types && !err; i++) {
 		struct wj_func_type *type = &image->types[i];
 
-		err = read_value_types(p, WJ_MAX_PARAMS, &type->n_params, &type->params);
+		err = read_value_types(p, WJ_MAX_PARAMS, &type->n_params, &type->params,
+				       &type->has_floats);
 		if (!err)
 			err = read_value_types(p, WJ_MAX_RESULTS, &type->n_results,
-					       &type->results);
+					       &type->results, &type->has_floats);
 		image->max_results = max(image->max_results, type->n_results);
 	}
 	return err;
@@ -634,9 +637,14 @@ void __attribute__((weak)) wj_code_destroy(struct wj_code *code)
 	(void)code;	/* built without a JIT: there is never any */
 }
 
+void wj_image_hold(struct wj_image *image)
+{
+	__atomic_fetch_add(&image->refs, 1, __ATOMIC_RELAXED);
+}
+
 void wj_image_destroy(struct wj_image *image)
 {
-	if (!image || --image->refs)
+	if (!image || __atomic_sub_fetch(&image->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	if (image->code)
 		wj_code_destroy(image->code);

@@ -410,7 +410,7 @@ int wj_instance_create(struct wj_store *store, struct wj_image *image, enum wj_e
 	inst->refs = 1;
 	inst->store = store;
 	inst->image = image;
-	image->refs++;
+	wj_image_hold(image);
 	inst->engine = engine;
 	inst->user = user;
 	inst->poll_flags = &inst->own_poll_flags;

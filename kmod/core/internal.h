@@ -110,7 +110,7 @@ struct wj_function {
 	u32 slot_end[5];	/* index after the last slot of type i32, i64, f32, f64, ref */
 	u8 leaf, callee_saved;
 	bool uses_floats;	/* computes with floats: not for an interpreter without them */
-	bool has_floats;	/* touches a float register at all */
+	bool has_floats;	/* touches a float register, or passes one on, at all */
 };
 
 /*
@@ -144,8 +144,9 @@ struct wj_image {
 	const u8 *names;	/* NAMES payload, or NULL */
 	u32 n_names;
 	size_t names_size;
-	u32 refs;		/* under the owner's lock: store users are one process */
-	struct wj_code *code;	/* made by the first JIT instance */
+	u32 refs;		/* atomic: processes share images */
+	struct wj_code *code;	/* made by the first JIT instance; where processes share
+				 * images, before they do */
 };
 
 /* An element of a table; 32 bytes, indexed with a shift by the JIT. */
@@ -287,6 +288,9 @@ struct wj_insn {
 };
 /* Reads one; JT stops before its n + 1 targets.  False at the end or on malformed bytes. */
 bool wj_decode(struct wj_cursor *c, struct wj_insn *insn);
+
+/* image.c: one more reference, which wj_image_destroy drops. */
+void wj_image_hold(struct wj_image *image);
 
 /* verify.c */
 int wj_verify_function(struct wj_image *image, u32 index, struct wj_error *error);

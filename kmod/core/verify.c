@@ -392,6 +392,8 @@ static int check_call(struct verifier *v, const struct wj_func_type *type)
 	if (type->n_results)
 		define(&v->s, 0, value_type(type->results[0]));
 	v->called = type;
+	/* Arguments may come straight from parameters, and a result may go unread. */
+	v->f->has_floats |= type->has_floats;
 	return 0;
 }
 
@@ -785,8 +787,7 @@ static int check_instruction(struct verifier *v)
 	if (!err && info->d)
 		err = write_reg(v, insn.d, dt);
 	v->f->uses_floats |= computes_floats(info);
-	v->f->has_floats |= (operand_types[info->d] | operand_types[info->a]) &
-			    (VT_BIT(VT_F32) | VT_BIT(VT_F64)) ? true : false;
+	v->f->has_floats |= !!((operand_types[info->d] | operand_types[info->a]) & VT_FLOAT);
 	return err ? err : !!(info->flags & WJ_FLAG_T);
 }
 
@@ -901,6 +902,7 @@ int wj_verify_function(struct wj_image *image, u32 index, struct wj_error *error
 	if (!err)
 		err = read_blocks(&v);
 	if (!err) {
+		f->has_floats = v.type->has_floats;
 		f->code = v.c.pos;
 		f->code_size = (u32)(v.c.end - v.c.pos);
 		err = each_param(&v, v.type, receive_param);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Files and sockets for the host layer's libraries; see wj_hostio.h. */
 #include "wj_hostio.h"
+#include "process.h"
 
 /* Where things lie in the part of the scratch area that is ours. */
 #define AT_PATH			0
@@ -29,9 +30,14 @@ static_assert(AT_DATA + WJ_IO_MAX <= WJ_SCRATCH_FIXED, "the scratch area is too 
 #define CHUNK_SIZE		8192
 #define NS			1000000000ull
 
-/* The system call with arguments as they come; descriptors and flags are sign-extended. */
+/*
+ * The system call, unless a signal handler ended the guest or jumped out of it: then all that
+ * is left to do is to close what is open.
+ */
 static long call(struct wj_process *p, int nr, u64 a, u64 b, u64 c, u64 d, u64 e)
 {
+	if (p->unwind && nr != __NR_close)
+		return -EINTR;
 	return wj_sys(p, nr, a, b, c, d, e, 0);
 }
 
@@ -515,6 +521,12 @@ long wj_poll_fds(struct wj_process *p, struct wj_poll_fd *fds, u32 count, u64 ti
 	    wj_copy_to_user(time_at, time, sizeof(time)))
 		return -EFAULT;
 	ready = call(p, __NR_ppoll, at, count, time_at, 0, 8);
+	/*
+	 * A handler has run, or will at the next call.  To start the lookup again, as for other
+	 * calls, would never end where signals come faster than answers.
+	 */
+	if (ready == -EINTR && !p->unwind)
+		return 0;
 	if (ready <= 0)
 		return ready;
 	if (wj_copy_from_user(buf, at, count * 8))

@@ -193,14 +193,18 @@ static int wait_until(struct lookup *l, int fd, u16 events, u64 deadline)
 {
 	struct wj_poll_fd poll = { .fd = fd, .events = events };
 	u64 now;
-	long r = wj_now(l->p, false, &now);
+	long r;
 
-	if (r)
-		return (int)r;
-	if (now >= deadline)
-		return 0;
-	r = wj_poll_fds(l->p, &poll, 1, deadline - now);
-	return r > 0 ? 1 : (int)r;
+	for (;;) {
+		r = wj_now(l->p, false, &now);
+		if (r)
+			return (int)r;
+		if (now >= deadline)
+			return 0;
+		r = wj_poll_fds(l->p, &poll, 1, deadline - now);
+		if (r)
+			return r > 0 ? 1 : (int)r;
+	}
 }
 
 static int connect_stream(struct lookup *l, int fd, u32 server, u64 deadline)

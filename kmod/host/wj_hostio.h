@@ -128,7 +128,7 @@ struct wj_poll_fd {
 	u16 events;
 	u16 ready;			/* events, POLLERR and POLLHUP included */
 };
-/* How many are ready; 0 after timeout_ns. */
+/* How many are ready; 0 after timeout_ns, or earlier if a signal was handled. */
 long wj_poll_fds(struct wj_process *p, struct wj_poll_fd *fds, u32 count, u64 timeout_ns);
 
 /* Interface name to index (-ENODEV) and back; `name` has 16 bytes. */

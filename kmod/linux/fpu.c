@@ -6,7 +6,7 @@
  *   - after a context switch (preempt notifier),
  *   - after somebody on top of the guest, an interrupt say, has computed with floats himself
  *     (kernel_fpu_end, through ftrace),
- *   - after a host call (wj_fpu_continue).
+ *   - after a host call (wj_continue).
  */
 #include <linux/ftrace.h>
 #include <linux/irqflags.h>
@@ -68,12 +68,12 @@ void wj_enter(struct wj_context *c)
 	preempt_notifier_register(&c->notifier);
 	this_cpu_write(wj_current, c);
 	preempt_enable();
-	wj_fpu_continue(c);
+	wj_continue(c);
 }
 
 void wj_leave(struct wj_context *c)
 {
-	wj_fpu_pause(c);
+	wj_pause(c);
 	preempt_disable();
 	this_cpu_write(wj_current, NULL);
 	preempt_notifier_unregister(&c->notifier);

@@ -111,15 +111,21 @@ void wj_fpu_deinit(void);
 bool wj_fpu_available(void);
 void wj_enter(struct wj_context *c);
 void wj_leave(struct wj_context *c);
-/* Around C that may compute with floats or block: what is kept is what the user state says. */
-static inline void wj_fpu_pause(struct wj_context *c)
+/*
+ * Around system calls and whatever else the kernel does on a guest's behalf: floats need not be
+ * kept, and the time is system time.  Everything else a guest does counts as user time, as it
+ * would natively (ITIMER_VIRTUAL, times): PF_VCPU is how KVM has the time of its guests counted.
+ */
+static inline void wj_pause(struct wj_context *c)
 {
 	c->fpu_live = false;
 	barrier();
+	current->flags &= ~PF_VCPU;
 }
 void wj_fpu_reload(void);
-static inline void wj_fpu_continue(struct wj_context *c)
+static inline void wj_continue(struct wj_context *c)
 {
+	current->flags |= PF_VCPU;
 	c->fpu_live = true;
 	barrier();
 	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))

@@ -97,9 +97,9 @@ long wj_sys_direct(struct wj_context *c, unsigned int nr, const u64 args[6])
 	c->system_calls++;
 	if (!c->started)
 		return ((long (*)(const struct pt_regs *))entry)(&regs);
-	wj_fpu_pause(c);
+	wj_pause(c);
 	ret = wj_call_on(entry, &regs, c->task_sp);
-	wj_fpu_continue(c);
+	wj_continue(c);
 	return ret;
 }
 

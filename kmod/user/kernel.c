@@ -64,11 +64,17 @@ static void handle(int sig, siginfo_t *info, struct ucontext *context)
 
 	serve(&run);
 	if (run.event == WJ_EVENT_HANDLED) {
-		if (run.status && pc >= (u64)wj_syscall_begin && pc <= (u64)wj_syscall_end) {
-			/* The guest is on its way out: do not restart what it waited for. */
+		if (!run.status)
+			return;
+		/*
+		 * The guest is on its way out: do not restart what it waited for.  With siglongjmp the
+		 * mask is what it set last, not what it was before the signal.
+		 */
+		if (pc >= (u64)wj_syscall_begin && pc <= (u64)wj_syscall_end) {
 			context->uc_mcontext.rip = (u64)wj_syscall_end;
 			context->uc_mcontext.rax = (u64)-EINTR;
 		}
+		syscall4(__NR_rt_sigprocmask, SIG_BLOCK, 0, (long)&context->uc_sigmask, sizeof(u64));
 		return;
 	}
 	/* Only a child that was forked in a handler gets here: its guest has ended. */

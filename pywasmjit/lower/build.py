@@ -47,6 +47,7 @@ from pywasmjit._isa import (
     FRESULT_LOAD,
     GLOBAL_GET,
     GLOBAL_SET,
+    I32_ADD_IMM,
     I32_CONST,
     MEMORY_SIZE,
     REF_IS_NULL,
@@ -77,6 +78,10 @@ from pywasmjit.lower.scan import scan
 
 _BLOCK: Final = 0
 _LOOP: Final = 1
+# A br_table with at most so many cases (ranges of indices) becomes comparisons.
+_COMPARED: Final = 4
+# Most entries that a br_table may grow by to save a subtraction.
+_MOST_ADDED: Final = 64
 
 # Numeric instructions 0x45 to 0xC4: method of Emitter and its first argument.
 _COMPARISONS: Final = (
@@ -224,9 +229,7 @@ class _Label:
         "height", "kind", "operands",
     )  # fmt: skip
 
-    def __init__(
-        self, kind: int, operands: Ints, height: int, end: int, else_: int, assigned: int
-    ) -> None:
+    def __init__(self, kind: int, operands: Ints, height: int, end: int, else_: int, assigned: int) -> None:
         self.kind = kind
         self.operands = operands  # types that a branch to it takes along
         self.arity = len(operands)
@@ -686,23 +689,9 @@ class _Builder(Emitter):
                         pos = self._dead()
                 elif opcode == 0x0D:
                     depth, pos = _leb(data, pos)
-                    condition = pop()
-                    if self.op[condition] == I32_CONST:
-                        if self.imm[condition][0]:
-                            self._jump(BR, (), (), self._branch_env(self._target(depth)))
-                            dead = True
-                            pos = self._dead()
-                        continue
-                    label = self._target(depth)
-                    if label.arity:
-                        self.named.update(stack[-label.arity :])
-                    op, uses, imm = self.branch(condition)
-                    here = self.current.index
-                    taken = self._branch_env(label)
-                    after = self._block()
-                    self._jump(op, uses, imm, taken, after)
-                    after.preds.append(here)
-                    self._enter(after, here)
+                    if self._branch_if(pop(), self._target(depth)):
+                        dead = True
+                        pos = self._dead()
                 elif opcode <= 0x04:
                     if opcode >= 0x02:
                         pos, dead = self._open(opcode, pos, pos - 1)
@@ -859,17 +848,73 @@ class _Builder(Emitter):
         if self.op[index] == I32_CONST:
             k = self.imm[index][0] & 0xFFFFFFFF
             labels = [labels[min(k, count)]]
-        if labels[0].arity:
-            self.named.update(self.stack[-labels[0].arity :])
+        default = labels.pop()
+        # Ranges of indices that do not go to the default label.
+        runs: list[tuple[int, int, _Label]] = []
+        for i, label in enumerate(labels):
+            if label is default:
+                continue
+            if runs and runs[-1][2] is label and runs[-1][1] == i - 1:
+                runs[-1] = (runs[-1][0], i, label)
+            else:
+                runs.append((i, i, label))
+        if default.arity:
+            self.named.update(self.stack[-default.arity :])
+        if len(runs) <= _COMPARED:
+            if not self._compare_chain(index, runs):
+                self._jump(BR, (), (), self._branch_env(default))
+            return
+        if self.op[index] == I32_ADD_IMM and index not in self.named:
+            # Table entries for the values that the subtraction makes huge.
+            k = -self.imm[index][0]
+            if 0 < k <= _MOST_ADDED and k <= count:
+                index = self.uses[index][0]
+                labels[:0] = [default] * k
         blocks: dict[int, Block] = {}
+        labels.append(default)
         for label in labels:
             if id(label) not in blocks:
                 blocks[id(label)] = self._branch_env(label)
         targets = [blocks[id(label)] for label in labels]
-        if len(blocks) == 1:
-            self._jump(BR, (), (), targets[0])
-        else:
-            self._jump(BR_TABLE, (index,), (), *targets)
+        self._jump(BR_TABLE, (index,), (), *targets)
+
+    def _compare_chain(self, index: int, runs: list[tuple[int, int, _Label]]) -> bool:
+        """A br_table with few cases as conditional branches; True if one is always taken."""
+        bias = 0
+        if self.op[index] == I32_ADD_IMM and index not in self.named:
+            if all(low == high for low, high, _ in runs):
+                bias = self.imm[index][0]
+                index = self.uses[index][0]
+        self.named.add(index)
+        for low, high, label in runs:
+            if low == high:
+                cc, value, k = CC_EQ, index, low - bias
+            elif low == 0:
+                cc, value, k = CC_LT_U, index, high + 1
+            else:
+                value = self.add_const(W32, index, -low)
+                cc, k = CC_LT_U, high - low + 1
+            if self._branch_if(self.compare((W32, cc), value, self.const(W32, k)), label):
+                return True
+        return False
+
+    def _branch_if(self, condition: int, label: _Label) -> bool:
+        """br_if: True if it is always taken, so that what follows is dead."""
+        if self.op[condition] == I32_CONST:
+            if self.imm[condition][0] == 0:
+                return False
+            self._jump(BR, (), (), self._branch_env(label))
+            return True
+        if label.arity:
+            self.named.update(self.stack[-label.arity :])
+        op, uses, imm = self.branch(condition)
+        here = self.current.index
+        taken = self._branch_env(label)
+        after = self._block()
+        self._jump(op, uses, imm, taken, after)
+        after.preds.append(here)
+        self._enter(after, here)
+        return False
 
     def _global_get(self, index: int) -> int:
         kind, mutable = self.info.globals[index]

@@ -78,8 +78,10 @@ def resolve_edges(
                 )
                 out.append(b"")
                 for v in (*targets.values(), *slots.values()):
-                    if v not in state and v not in al.remat and v not in al.slot_last:
-                        al.slot_last[v] = position
+                    if v not in state and v not in al.remat:
+                        al.loaded.add(v)
+                        if v not in al.slot_last:
+                            al.slot_last[v] = position
             else:
                 if moves:
                     temporaries = al.usable
@@ -90,8 +92,11 @@ def resolve_edges(
                     for r in moves.values():
                         temporaries &= ~(1 << r)
                     sequence(moves, out, temporaries)
-                for r, v in loads:
-                    al.load(out, r, v, position)
+                if loads:
+                    # What operands of values to be computed again may be read from.
+                    ready = {v: r for v, r in entry.items() if v in state and v not in phis}
+                    for r, v in loads:
+                        al.load(out, r, v, position, ready)
             if out:
                 result[p, b] = out
     return result, memory_edges

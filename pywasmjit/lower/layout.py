@@ -7,6 +7,8 @@ has other successors and whose successor has other predecessors.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from pywasmjit import _isa
 from pywasmjit.lower import emit
 from pywasmjit.lower.edges import resolve_edges
@@ -14,7 +16,11 @@ from pywasmjit.lower.emit import FORMAT, ULEB
 from pywasmjit.lower.regalloc import Allocation
 from pywasmjit.lower.slots import Slots, assign_slots
 
+# Bytes of code that are copied rather than branched to, before a RET.
+_COPIED = 8
 _POLL = bytes((_isa.POLL,))
+# What edge code consists of if it may run before the branch.
+_HOISTED = frozenset((_isa.MOV, _isa.FMOV, _isa.I32_CONST, _isa.I64_CONST))
 
 
 def assemble(al: Allocation) -> bytes:
@@ -28,10 +34,11 @@ def assemble(al: Allocation) -> bytes:
     targets = [list(block.succs) for block in fn.blocks]
     edge_of: dict[int, tuple[int, int]] = {}
     for (p, b), parts in edge_code.items():
-        data = b"".join(parts)
-        if not data:
+        chunks = [part for part in parts if part]
+        if not chunks:
             continue
-        if len(targets[p]) == 1:
+        data = b"".join(chunks)
+        if len(targets[p]) == 1 or _may_hoist(al, p, b, chunks):
             text[p] += data
             continue
         node = len(text)
@@ -45,6 +52,49 @@ def assemble(al: Allocation) -> bytes:
         pass
     sequence = _place(al, terms, targets, edge_of)
     return _emit(al, slots, text, terms, targets, edge_of, sequence)
+
+
+def _may_hoist(al: Allocation, p: int, b: int, chunks: list[bytes]) -> bool:
+    """Whether code of the edge from p to b may as well run before p's conditional branch.
+
+    It must be cheap, and write nothing that the branch or the other target reads.
+    """
+    if len(chunks) > 2:
+        return False
+    op, a, _, _ = al.terms[p]
+    form = FORMAT[op]
+    if form != emit.JRI and form != emit.JRR:
+        return False
+    an, fn = al.an, al.fn
+    succs = fn.blocks[p].succs
+    side = succs.index(b)
+    other = succs[1 - side]
+    freq = an.edge_freq[p]
+    if freq[side] * 2.5 < freq[1 - side] * len(chunks):
+        return False
+    written = 0
+    for chunk in chunks:
+        if chunk[0] not in _HOISTED:
+            return False
+        written |= 1 << (chunk[1] & 15 | (16 if chunk[0] == _isa.FMOV else 0))
+    if op == _isa.F32_BR_IF or op == _isa.F64_BR_IF:
+        read = 1 << 16 + (a & 15) | 1 << 16 + (a >> 4)
+    else:
+        read = 1 << (a & 15) | (1 << (a >> 4) if form == emit.JRR else 0)
+    if read & written:
+        return False
+    state = al.exit[p]
+    assert state is not None
+    number, live = an.number, an.live_in[other]
+    block = fn.blocks[other]
+    taken = set()
+    if block.phis:
+        j = block.preds.index(p)
+        taken = {fn.uses[v][j] for v in block.phis}
+    for v, r in state.items():
+        if written >> r & 1 and (v in taken or (number[v] >= 0 and live >> number[v] & 1)):
+            return False
+    return True
 
 
 def _skip_empty(
@@ -90,13 +140,8 @@ def _place(
     blocks = [b for b in an.order if b in reached]
     following = dict(zip(blocks, blocks[1:], strict=False))
     sequence: list[int] = []
-    late: list[int] = []
-    hot_end = False
+    pending: list[int] = []
     for b in blocks:
-        if an.cold[b] and not hot_end:
-            hot_end = True
-            sequence += late
-            late = []
         sequence.append(b)
         edges = [t for t in targets[b] if t in edge_of]
         if not edges:
@@ -112,10 +157,49 @@ def _place(
                 inline = other if taken != following.get(b) or freq[1] >= freq[0] else -1
             if inline >= 0:
                 sequence.append(inline)
-            late += [t for t in edges if t != inline]
+            pending += [t for t in edges if t != inline]
         else:
             sequence += dict.fromkeys(edges)
-    return sequence + late
+    return _fill_gaps(sequence, pending, terms, targets, edge_of)
+
+
+def _fill_gaps(
+    sequence: list[int],
+    pending: list[int],
+    terms: list[tuple[int, int, int, bytes]],
+    targets: list[list[int]],
+    edge_of: dict[int, tuple[int, int]],
+) -> list[int]:
+    """Put edges where nothing falls through, forward of their source so that targets need no
+    poll on their account; as close to the target as possible."""
+    if not pending:
+        return sequence
+    place = {node: i for i, node in enumerate(sequence)}
+    gaps = []
+    for i, node in enumerate(sequence):
+        succs = targets[node]
+        next_node = sequence[i + 1] if i + 1 < len(sequence) else -1
+        if FORMAT[terms[node][0]] == emit.JT or next_node not in succs:
+            gaps.append(i)
+    inserted: dict[int, list[int]] = {}
+    for node in pending:
+        p, b = edge_of[node]
+        source, target = place[p], place[targets[node][0]]
+        if target > source:
+            found = bisect_left(gaps, target) - 1
+            if found >= 0 and gaps[found] >= source:
+                at = gaps[found]
+            else:
+                at = source
+        else:
+            found = bisect_left(gaps, source)
+            at = gaps[found] if found < len(gaps) else len(sequence) - 1
+        inserted.setdefault(at, []).append(node)
+    result = []
+    for i, node in enumerate(sequence):
+        result.append(node)
+        result += inserted.get(i, ())
+    return result
 
 
 def _emit(
@@ -127,6 +211,7 @@ def _emit(
     edge_of: dict[int, tuple[int, int]],
     sequence: list[int],
 ) -> bytes:
+    an = al.an
     place = {node: i for i, node in enumerate(sequence)}
     # What each node falls into, what it branches to.
     branched: set[int] = set()
@@ -142,7 +227,14 @@ def _emit(
         elif FORMAT[terms[node][0]] == emit.JT:
             plan = tuple(succs)
         elif len(succs) == 1:
-            plan = () if succs[0] == following else (succs[0],)
+            t = succs[0]
+            plan = () if t == following else (t,)
+            if plan and not targets[t] and len(text[t]) <= _COPIED and not an.cold[t]:
+                # A copy of a short end of the function instead of a branch to it.
+                text[node] += text[t]
+                terms[node] = terms[t]
+                targets[node] = []
+                plan = ()
         else:
             taken, other = succs
             if other == following:

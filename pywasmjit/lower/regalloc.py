@@ -56,6 +56,18 @@ _REMAINDERS: Final = frozenset(
     (_isa.I32_REM_S, _isa.I32_REM_U, _isa.I64_REM_S, _isa.I64_REM_U)
 )
 
+# Computing these again takes one fast instruction.
+_CHEAP: Final = frozenset(
+    number
+    for number, op in enumerate(_isa.OPS)
+    if op.d in "IL"
+    and (
+        (op.format == "RRI" and "MUL" not in op.name)
+        or op.format == "LEA"
+        or op.name in ("I32_ADD", "I64_ADD", "I32_WRAP_I64", "I64_EXTEND_I32_U", "I64_EXTEND_I32_S")
+    )
+)
+
 Terminator = tuple[int, int, int, bytes]
 # A predecessor that has been allocated: its exit state, clean registers, edge frequency, index.
 _Edge = tuple[dict[int, int], int, float, int]
@@ -79,6 +91,8 @@ class Allocation:
         self.remat: dict[int, tuple[int, bytes]] = {}
         # Slot operations: (code list, index in it, kind, register, value).
         self.slot_ops: list[tuple[list[bytes], int, int, int, int]] = []
+        # Values that some code reads from their slots.
+        self.loaded: set[int] = set()
         # Spilled values: weight of recorded stores; first and last position of the slot's use.
         self.store_weight: dict[int, float] = {}
         self.slot_first: dict[int, int] = {}
@@ -126,13 +140,36 @@ class Allocation:
         self.slot_op(out, STORE, r, v, position)
         self.store_weight[v] = self.store_weight.get(v, 0.0) + weight
 
-    def load(self, out: list[bytes], r: int, v: int, position: int) -> None:
-        """Bring v, which is in no register, to r."""
+    def load(
+        self, out: list[bytes], r: int, v: int, position: int, loc: dict[int, int]
+    ) -> None:
+        """Bring v, which is in no register, to r; loc says where others are at that point."""
         again = self.remat.get(v)
         if again:
             out.append(bytes((again[0], r & 15)) + again[1])
-        else:
-            self.slot_op(out, LOAD, r, v, position)
+            return
+        op = self.fn.op[v]
+        if op in _CHEAP:
+            # One instruction, if the operands are at hand, is faster than memory.
+            uses, imm = self.fn.uses[v], self.fn.imm[v]
+            a = loc.get(uses[0], -1)
+            if a >= 0:
+                form = FORMAT[op]
+                if form == emit.RRI:
+                    out.append(bytes((op, r | a << 4)) + SLEB[imm[0]])
+                    return
+                if form == emit.RR:
+                    out.append(bytes((op, r | a << 4)))
+                    return
+                b = loc.get(uses[1], -1)
+                if b >= 0:
+                    if form == emit.LEA:
+                        out.append(bytes((op, r | a << 4, b | imm[0] << 4)) + SLEB[imm[1]])
+                    else:
+                        out.append(bytes((op, r | a << 4, b)))
+                    return
+        self.slot_op(out, LOAD, r, v, position)
+        self.loaded.add(v)
 
     # Registers
 
@@ -182,6 +219,8 @@ class Allocation:
             score = float(self.distance(v))
             if self.clean & low or v in self.remat:
                 score *= 1.5
+            elif self.fn.op[v] in _CHEAP and all(u in self.loc for u in self.fn.uses[v]):
+                score *= 1.3
             if score > best_score:
                 best, best_score = r, score
         if best < 0:
@@ -207,7 +246,7 @@ class Allocation:
         cls = CLASS[self.fn.type[v]] & ~forbidden
         cand = self.free & cls
         r = self.pick(v, cand, -1) if cand else self.evict(self.allowed & cls)
-        self.load(self.out, r, v, self.position)
+        self.load(self.out, r, v, self.position, self.loc)
         self.occupy(v, r)
         self.clean |= 1 << r
         return r
@@ -733,7 +772,7 @@ class Allocation:
             if r >= 0:
                 sequence({target: r}, out, 0)
             else:
-                self.load(out, target, u, self.position)
+                self.load(out, target, u, self.position, loc)
         self.operands(uses)
 
     def call(self, v: int, op: int, form: int) -> None:
@@ -804,7 +843,7 @@ class Allocation:
                 temporaries &= ~(1 << t | 1 << r)
             sequence(moves, out, temporaries)
         for t, u in loads:
-            self.load(out, t, u, self.position)
+            self.load(out, t, u, self.position, loc)
         imm = fn.imm[v]
         if form == emit.CALL:
             out.append(bytes((op,)) + ULEB[imm[0]])
@@ -864,7 +903,7 @@ class Allocation:
         if moves:
             sequence(moves, out, self.free & ~lost)
         if first >= 0 and source < 0:
-            self.load(out, 0, first, self.position)
+            self.load(out, 0, first, self.position, loc)
         imm = fn.imm[v]
         if form == emit.DIV:
             out.append(bytes((op, loc[uses[1]])))

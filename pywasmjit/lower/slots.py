@@ -28,8 +28,12 @@ def assign_slots(al: Allocation, edges: list[MemoryEdge]) -> Slots:
     """Number the slots and fill in all code that uses them."""
     an, types = al.an, al.fn.type
     result = Slots()
+    for v in list(al.slot_last):
+        if v not in al.loaded and v not in al.memory_phis:
+            # Stored, but whoever needed it computed it again.
+            del al.slot_last[v]
     for v, weight in al.store_weight.items():
-        if an.freq[al.def_site[v][0]] <= weight:
+        if v in al.slot_last and an.freq[al.def_site[v][0]] <= weight:
             result.at_def.add(v)
     for v in al.slot_last:
         g = an.number[v]
@@ -50,7 +54,7 @@ def assign_slots(al: Allocation, edges: list[MemoryEdge]) -> Slots:
     for out, at, what, r, v in al.slot_ops:
         if what == LOAD:
             op = _isa.SLOT_LOAD if r < 16 else _isa.FSLOT_LOAD
-        elif what == STORE and v in result.at_def:
+        elif what == STORE and (v in result.at_def or v not in result.slot):
             continue
         else:
             op = _isa.SLOT_STORE if r < 16 else _isa.FSLOT_STORE

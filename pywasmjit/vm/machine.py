@@ -41,9 +41,9 @@ from pywasmjit.vm.errors import (
 from pywasmjit.vm.packages import Kernel
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-BOOT_TIMEOUT = 120.0
+BOOT_TIMEOUT = 180.0
 # How much longer than the guest's own timeout the host waits before it calls the guest hung.
-_GRACE = 20.0
+_GRACE = 30.0
 _READY = b"pywasmjit: shell ready\n"
 _MARK = b"\x1e"
 # timeout(1): ended by SIGTERM, or by SIGKILL.
@@ -189,7 +189,8 @@ class Machine:
             what = "ended" if isinstance(error, EOFError) else f"no shell in {BOOT_TIMEOUT:.0f} s"
             process.wait(2)
             raise BootError(
-                f"booting {self.kernel.release} failed: {what}\n{process.complaint()}\n"
+                f"booting {self.kernel.release} failed: {what}; "
+                f"{process.reason() or process.complaint()}\n"
                 f"--- last kernel messages ---\n{self.kmsg_tail()}"
             ) from None
         self.boot_seconds = time.monotonic() - begin

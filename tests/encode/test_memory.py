@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import pytest
@@ -97,6 +97,10 @@ def _body(lines: list[str], letter: str, acas: bool = False) -> Body:
 @lru_cache(maxsize=None)
 def prepared(op: isa.Op) -> tuple[list[tuple[str, Body, int | None]], bytes]:
     some = list(functions(op))
+    return some, image_of(some)
+
+
+def image_of(some: Sequence[tuple[str, Body, int | None]]) -> bytes:
     types: list[bytes] = []
     bodies = []
     for params, body, _ in some:
@@ -105,7 +109,7 @@ def prepared(op: isa.Op) -> tuple[list[tuple[str, Body, int | None]], bytes]:
             types.append(signature)
         bodies.append((types.index(signature), body))
     image = Image(types=types, functions=bodies, memories=[limits(1)], exports=[export_entry("f", FUNC, 0)])
-    return some, image.build()
+    return image.build()
 
 
 @pytest.mark.parametrize("op", [op for op in isa.OPS if op.format in FORMATS], ids=lambda op: op.name)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -30,30 +32,44 @@ HEADERS = (
 Word = str | bytes | int | None
 
 
+FLAGS = (
+    "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE",
+    "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer",
+    f"-I{C_DIR / 'hosted'}", f"-I{C_DIR}", f"-I{ROOT / 'kmod/core'}", f"-I{ROOT / 'kmod/host'}",
+)
+
+
+def _sources() -> list[Path]:
+    return [C_DIR / "host_driver.c", C_DIR / "host_fuzz.c",
+            *(ROOT / "kmod/host" / f"{name}.c" for name in LIBRARIES)]
+
+
+def _compile(driver: Path) -> None:
+    objects = [(source, driver.parent / f"{source.stem}.o") for source in _sources()]
+    compilers = [subprocess.Popen(["gcc", *FLAGS, "-c", str(source), "-o", str(target)])
+                 for source, target in objects]
+    statuses = [compiler.wait(timeout=300) for compiler in compilers]
+    if any(statuses):
+        raise RuntimeError("the host layer's libraries do not compile for the tests")
+    subprocess.run(["gcc", *FLAGS, "-o", str(driver), *(str(target) for _, target in objects)],
+                   check=True, timeout=300)
+
+
 @functools.cache
 def build() -> Path:
-    """The driver's path; built once per test session."""
-    directory = Path(tempfile.mkdtemp(prefix="host_driver."))
-    flags = [
-        "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE",
-        "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer",
-        f"-I{C_DIR / 'hosted'}", f"-I{C_DIR}", f"-I{ROOT / 'kmod/core'}", f"-I{ROOT / 'kmod/host'}",
-    ]
-    sources = [C_DIR / "host_driver.c", C_DIR / "host_fuzz.c"]
-    sources += [ROOT / "kmod/host" / f"{name}.c" for name in LIBRARIES]
-    compilers = [
-        (source, directory / f"{source.stem}.o",
-         subprocess.Popen(["gcc", *flags, "-c", str(source), "-o",
-                           str(directory / f"{source.stem}.o")]))
-        for source in sources
-    ]
-    for source, _object, compiler in compilers:
-        if compiler.wait(timeout=120):
-            raise RuntimeError(f"{source} does not compile")
-    driver = directory / "host_driver"
-    subprocess.run(["gcc", *flags, "-o", str(driver), *(str(path) for _source, path, _compiler in compilers)],
-                   check=True, timeout=120)
-    return driver
+    """The driver's path.  It is kept in build/ under the hash of what it is made of."""
+    digest = hashlib.sha256(repr(FLAGS).encode())
+    headers = [*C_DIR.rglob("*.h"), *(ROOT / "kmod/core").glob("*.[hd]*"),
+               *(ROOT / "kmod/host").glob("*.h")]
+    for path in sorted([*_sources(), *headers]):
+        digest.update(path.read_bytes())
+    kept = ROOT / "build" / "host_driver" / digest.hexdigest()[:16]
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as directory:
+            _compile(Path(directory) / "host_driver")
+            os.replace(Path(directory) / "host_driver", kept)
+    return kept
 
 
 def encode(word: Word) -> str:
@@ -131,11 +147,13 @@ class Driver:
         flush()
         return answers
 
-    def fault(self, kind: str, count: int, error: int = 0, number: int = -1) -> None:
-        """Make the next command's count-th system call (`call`) or allocation (`alloc`) fail."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"fault {kind} {count} {error} {number}\n")
-        self._process.stdin.flush()
+    def fault(self, kind: str, count: int, error: int = 0, *, number: int = -1,
+              unwind: bool = False) -> None:
+        """Make the next command's count-th system call (`call`) or allocation (`alloc`) fail.
+
+        number: count only this system call.  unwind: as if a signal handler had ended the guest.
+        """
+        self.send(f"fault {kind}", count, error, number, int(unwind))
 
     def stats(self) -> tuple[int, int, int, int]:
         """System calls and allocations of the last command; descriptors and blocks in use."""

@@ -75,7 +75,7 @@ def branches(op: int, imm: tuple[int, ...], args: list[int]) -> bool:
     return compare(imm[0], args[0], other, bits)
 
 
-def run_ir(fn: ir.Function, args: list[int], limit: int = 3000) -> tuple[object, list[object]]:
+def run_ir(fn: ir.Function, args: list[int], limit: int = 1500) -> tuple[object, list[object]]:
     """Results (or why it stopped) and trace."""
     env: dict[int, int] = {}
     trace: list[object] = []
@@ -145,7 +145,7 @@ def call_results(form: str, imm: tuple[int, ...], values: list[int], when: int) 
 
 
 def run_body(
-    data: bytes, params: tuple[int, ...], results: tuple[int, ...], args: list[int], limit: int = 1000000
+    data: bytes, params: tuple[int, ...], results: tuple[int, ...], args: list[int], limit: int = 300000
 ) -> tuple[object, list[object]]:
     """The same for a body; registers lose their contents where the contract says so."""
     body: Body = decode(data)

@@ -14,7 +14,8 @@ import pytest
 from debian_source import SourceError
 from emscripten_env import clang
 from guest_cache import default_root, file_inputs
-from guest_recipes import all_recipes, nginx_link_inputs, program_names
+from guest_recipes import PLAIN_PROGRAMS, all_recipes, nginx_link_inputs, program_names
+from guest_toolchain import STACK_BYTES
 from import_table import invoke_signature, load_table
 
 from pywasmjit.wasm.decode import decode
@@ -28,7 +29,7 @@ pytestmark = [
 
 TESTS = program_names()
 POSIX = ["nginx", "lua", "sqlite3", *TESTS]
-PLAIN = ["nginx-plain", "hello"]
+PLAIN = ["nginx-plain", "hello", *(f"{name}-plain" for name in PLAIN_PROGRAMS)]
 # Nothing that Emscripten has defines them: an import that no host knows.
 UNKNOWN = {"nginx-plain": {("env", "sigsuspend", "i:i"), ("env", "initgroups", "i:ii")}}
 
@@ -81,7 +82,7 @@ def test_imports_are_in_the_table(name: str) -> None:
     assert unknown == UNKNOWN.get(name, set())
 
 
-@pytest.mark.parametrize("name", ["hello", "nginx-plain"])
+@pytest.mark.parametrize("name", PLAIN)
 def test_plain_modules_know_nothing_of_the_overlay(name: str) -> None:
     overlay = {entry.key for entry in load_table() if entry.origin != "LIBC"}
     assert imports(name) & overlay == set()
@@ -132,6 +133,17 @@ def test_no_handler_can_be_sig_ign(name: str) -> None:
     for kind, index in first.init[:2]:
         assert kind == "ref.func"
         assert module(name).function_name(index).startswith("reserved_")
+
+
+@pytest.mark.parametrize("name", POSIX)
+def test_stack_is_below_the_data(name: str) -> None:
+    """Then its end is address zero, and running over it traps."""
+    stack_pointer = module(name).globals[0]
+    assert stack_pointer.mutable
+    assert stack_pointer.init == ("i32.const", STACK_BYTES)
+    for segment in module(name).data_segments:
+        assert segment.offset is not None
+        assert segment.offset[1] >= STACK_BYTES
 
 
 @pytest.mark.parametrize("name", [*POSIX, *PLAIN])
@@ -275,7 +287,8 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_tests_means_all_programs() -> None:
-    assert build_guests.expand(["tests", "hello", "forkwait"]) == [*TESTS, "hello"]
+    expanded = build_guests.expand(["tests", "hello", "forkwait"])
+    assert expanded == [*TESTS, *(f"{name}-plain" for name in PLAIN_PROGRAMS), "hello"]
 
 
 def test_link_inputs() -> None:

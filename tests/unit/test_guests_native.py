@@ -43,10 +43,10 @@ def test_transcript(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "last"),
     [
-        ([], 0, "registered first\n"),
-        (["return", "3"], 3, "registered first\n"),
-        (["exit", "4"], 4, "registered first\n"),
-        (["_exit", "5"], 5, "not flushed yet\n"),
+        ([], 0, "registered second\nregistered first\nafter main\nflushed at the end"),
+        (["return", "3"], 3, "after main\nflushed at the end"),
+        (["exit", "4"], 4, "after main\nflushed at the end"),
+        (["_exit", "5"], 5, "setenv: set here\n"),
         (["abort"], -6, "setenv: set here\n"),
     ],
 )

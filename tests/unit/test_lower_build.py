@@ -36,8 +36,7 @@ CASES = {
     ),
     "if_without_else": (
         function(
-            "(if (i32.lt_s (local.get 0) (local.get 1)) (then (local.set 0 (i32.const "
-            "7)))) (local.get 0)",
+            "(if (i32.lt_s (local.get 0) (local.get 1)) (then (local.set 0 (i32.const 7)))) (local.get 0)",
         ),
         """\
         b0:
@@ -209,13 +208,13 @@ CASES = {
     ),
     "br_table": (
         function(
-            "(block $c (block $b (block $a (br_table $a $b $a $c (local.get 0))) (return "
-            "(i32.const 1))) (return (i32.const 2))) (i32.const 3)",
+            "(block $c (block $b (block $a (br_table $a $b $a $b $a $b $c (local.get 0)))"
+            " (return (i32.const 1))) (return (i32.const 2))) (i32.const 3)",
         ),
         """\
         b0:
           p0:i32 = PARAM [0]
-          BR_TABLE p0 -> b1, b2, b1, b3
+          BR_TABLE p0 -> b1, b2, b1, b2, b1, b2, b3
         b1:  ; preds b0
           v0:i32 = I32_CONST [1]
           RET v0
@@ -227,10 +226,57 @@ CASES = {
           RET v2
         """,
     ),
+    "br_table_with_few_cases": (
+        function(
+            "(block $c (block $b (block $a (br_table $a $c $c $b $b $c $a $c (local.get "
+            "0))) (return (i32.const 1))) (return (i32.const 2))) (i32.const 3)",
+        ),
+        """\
+        b0:
+          p0:i32 = PARAM [0]
+          I32_BR_IF_IMM p0 [EQ 0] -> b3, b1
+        b1:  ; preds b0
+          v0:i32 = I32_ADD_IMM p0 [-3]
+          I32_BR_IF_IMM v0 [LT_U 2] -> b4, b2
+        b2:  ; preds b1
+          I32_BR_IF_IMM p0 [EQ 6] -> b3, b5
+        b3:  ; preds b0 b2
+          v1:i32 = I32_CONST [1]
+          RET v1
+        b4:  ; preds b1
+          v2:i32 = I32_CONST [2]
+          RET v2
+        b5:  ; preds b2
+          v3:i32 = I32_CONST [3]
+          RET v3
+        """,
+    ),
+    "br_table_of_two_values": (
+        function(
+            "(block $c (block $b (block $a (br_table $a $c $c $b $c (i32.sub (local.get "
+            "0) (i32.const 3)))) (return (i32.const 1))) (return (i32.const 2))) "
+            "(i32.const 3)",
+        ),
+        """\
+        b0:
+          p0:i32 = PARAM [0]
+          I32_BR_IF_IMM p0 [EQ 3] -> b2, b1
+        b1:  ; preds b0
+          I32_BR_IF_IMM p0 [EQ 6] -> b3, b4
+        b2:  ; preds b0
+          v0:i32 = I32_CONST [1]
+          RET v0
+        b3:  ; preds b1
+          v1:i32 = I32_CONST [2]
+          RET v1
+        b4:  ; preds b1
+          v2:i32 = I32_CONST [3]
+          RET v2
+        """,
+    ),
     "br_table_constant": (
         function(
-            "(block $b (block $a (br_table $a $b (i32.const 9))) (return (i32.const 1))) "
-            "(i32.const 3)",
+            "(block $b (block $a (br_table $a $b (i32.const 9))) (return (i32.const 1))) (i32.const 3)",
         ),
         """\
         b0:

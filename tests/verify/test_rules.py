@@ -17,6 +17,7 @@ from tests.native.libcore import CORE, Core, CoreError
 from tests.verify.assemble import (
     FUNC,
     NULL,
+    OPCODES,
     Body,
     Image,
     export_entry,
@@ -209,6 +210,12 @@ for words in ("r0 @0 @1 @0", "r0 @0 @0 @1"):
         "BR_TABLE r0 @0 @0 @0\n a:\n RET",
         "i",
     )
+rule(
+    "table of branches cut",
+    "malformed instruction",
+    program(f"a: r0=i32\n POLL\n .bytes {OPCODES['BR_TABLE'][0]} 0 2 0 0", "i"),
+    program(f"a: r0=i32\n POLL\n .bytes {OPCODES['BR_TABLE'][0]} 0 1 0 0", "i"),
+)
 NO_POLL = "backward branch to a block that does not poll first"
 pair("poll in a loop", NO_POLL, "a:\n BR a", "a:\n POLL\n BR a")
 pair(

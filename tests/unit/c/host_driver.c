@@ -18,12 +18,9 @@
 #include "wj_time.h"
 #include "wj_tz.h"
 #include "host_fuzz.h"
+#include "process.h"
 
 /* ---- The platform ---- */
-
-struct wj_process {
-	int unused;
-};
 
 static struct {
 	long blocks, descriptors;	/* now in use */
@@ -31,6 +28,7 @@ static struct {
 	long fail_call, fail_allocation; /* which of them to fail, from 0; -1: none */
 	int error;			/* what the failing call returns */
 	int only_call;			/* count only this system call; -1: all */
+	int unwind;			/* what a handler leaves in the process then */
 	u64 clock_offset;		/* ns added to the coarse clock */
 } world = { .fail_call = -1, .fail_allocation = -1, .only_call = -1 };
 
@@ -73,10 +71,12 @@ long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64
 {
 	long r;
 
-	(void)p;
 	if (nr != __NR_close && (world.only_call < 0 || nr == world.only_call) &&
-	    world.calls++ == world.fail_call)
-		return world.error;
+	    world.calls++ == world.fail_call) {
+		p->unwind = world.unwind;
+		if (world.error)
+			return world.error;
+	}
 	r = syscall(nr, a, b, c, d, e, f);
 	if (r < 0)
 		return -errno;
@@ -559,7 +559,10 @@ static void do_sort(void)
 
 /* ---- Control ---- */
 
-/* call|alloc n error nr: the next command's n-th system call (nr; -1: any) fails */
+/*
+ * call|alloc n error nr unwind: the next command's n-th system call (nr; -1: any) fails, and a
+ * signal handler leaves `unwind` in the process; error 0: it succeeds
+ */
 static void do_fault(void)
 {
 	bool alloc = !strcmp(word(), "alloc");
@@ -569,6 +572,7 @@ static void do_fault(void)
 	world.fail_allocation = alloc ? n : -1;
 	world.error = (int)number();
 	world.only_call = (int)number();
+	world.unwind = (int)number();
 }
 
 /* How many system calls and allocations did the last command make; what is in use? */
@@ -648,6 +652,7 @@ static void run_line(char *line)
 	world.fail_call = -1;
 	world.fail_allocation = -1;
 	world.only_call = -1;
+	process.unwind = 0;
 	while (string_count)
 		free(strings[--string_count]);
 }

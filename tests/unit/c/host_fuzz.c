@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "host_fuzz.h"
+#include "process.h"
 #include "wj_getaddrinfo.h"
 #include "wj_passwd.h"
 #include "wj_time.h"
@@ -23,6 +24,7 @@
 	} while (0)
 
 static u64 state;
+static struct wj_process process;
 
 static u64 next_random(void)
 {
@@ -236,9 +238,9 @@ static void fuzz_hosts(const struct seed *in)
 	u32 count;
 
 	put_file(in);
-	wj_hosts_by_name(NULL, file_path, &query, &count, name);
+	wj_hosts_by_name(&process, file_path, &query, &count, name);
 	CHECK(count <= 4);
-	if (!wj_hosts_by_address(NULL, file_path, &one, name))
+	if (!wj_hosts_by_address(&process, file_path, &one, name))
 		CHECK(strlen(name) < sizeof(name));
 }
 
@@ -248,8 +250,8 @@ static void fuzz_services(const struct seed *in)
 	u16 port;
 
 	put_file(in);
-	wj_service_by_name(NULL, file_path, wj_str_of("http"), WJ_IPPROTO_TCP, &port);
-	if (!wj_service_by_port(NULL, file_path, 53, WJ_IPPROTO_UDP, name))
+	wj_service_by_name(&process, file_path, wj_str_of("http"), WJ_IPPROTO_TCP, &port);
+	if (!wj_service_by_port(&process, file_path, 53, WJ_IPPROTO_UDP, name))
 		CHECK(strlen(name) < sizeof(name));
 }
 
@@ -260,7 +262,7 @@ static void fuzz_resolv(const struct seed *in)
 	u32 i;
 
 	put_file(in);
-	CHECK(!wj_resolv_conf_read(NULL, &resolver, conf));
+	CHECK(!wj_resolv_conf_read(&process, &resolver, conf));
 	CHECK(conf->server_count >= 1 && conf->server_count <= WJ_RESOLV_SERVERS);
 	CHECK(conf->search_count <= WJ_RESOLV_SEARCH);
 	CHECK(conf->attempts >= 1 && conf->attempts <= 5 && conf->timeout_ms <= 30000);
@@ -278,13 +280,13 @@ static void fuzz_passwd(const struct seed *in)
 	char buf[256];
 
 	put_file(in);
-	wj_getpwnam(NULL, file_path, "nobody", buf, below(sizeof(buf)), &pw);
-	wj_getgrgid(NULL, file_path, 0, buf, below(sizeof(buf)), &gr);
-	wj_getgrouplist(NULL, file_path, "root", 0, groups, 8, &count);
+	wj_getpwnam(&process, file_path, "nobody", buf, below(sizeof(buf)), &pw);
+	wj_getgrgid(&process, file_path, 0, buf, below(sizeof(buf)), &gr);
+	wj_getgrouplist(&process, file_path, "root", 0, groups, 8, &count);
 	CHECK(count >= 1);
 	do {
 		before = offset;
-	} while (!wj_getgrent(NULL, file_path, &offset, buf, sizeof(buf), &gr) &&
+	} while (!wj_getgrent(&process, file_path, &offset, buf, sizeof(buf), &gr) &&
 		 offset > before);
 	CHECK(offset <= in->size);
 }

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What only matters where guests run in the kernel.  Argument: what to do.
+ *
+ *	eof PATH	write to a FIFO, close it, never make a system call again
+ *	control		close, replace and control every descriptor; then still be fine
+ *	nest		open /dev/wasm and try to run a guest inside the guest
+ *	floats COUNT	the same sum again and again: always the same bits
+ *	faults COUNT	touch fresh memory and give it back
+ *	calls COUNT	system calls, cheap ones
+ *	fork COUNT	children, one after the other
+ *	orphan		fork a child that spins, exit
+ */
+
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "transcript.h"
+
+static volatile unsigned int spins;
+
+__attribute__((noreturn)) static void spin(void)
+{
+	for (;;)
+		spins++;
+}
+
+static void eof(const char *path)
+{
+	int fd = MUST(open(path, O_WRONLY));
+
+	MUST(write(fd, "data\n", 5));
+	close(fd);
+	spin();
+}
+
+static void control(void)
+{
+	int closed = 0, replaced = 0, controlled = 0, null = MUST(open("/dev/null", O_RDWR));
+	char buffer[256];
+
+	for (int fd = 3; fd < 1 << 20; fd += fd < 2048 ? 1 : fd < (1 << 20) - 64 ? 997 : 1) {
+		if (fd == null)
+			continue;
+		closed += !close(fd);
+		controlled += !ioctl(fd, 0xc0606a11, buffer);
+	}
+	for (int fd = 3; fd < 1024; fd++) {
+		if (fd == null || fd == 1021 || fd == 1022 || fd == 1023)
+			continue;
+		replaced += dup2(null, fd) == fd;
+	}
+	say("closed %d, controlled %d, replaced %d", closed, controlled, replaced);
+	say("top: %s %s %s", outcome(dup2(null, 1021)), outcome(dup2(null, 1022)), outcome(dup2(null, 1023)));
+	say("and alive");
+}
+
+static void nest(void)
+{
+	int fd = open("/dev/wasm", O_RDWR);
+	uint64_t run[16] = { 1 };
+
+	say("open: %s", fd < 0 ? outcome(fd) : "fine");
+	say("run: %s", ioctl(fd, 0xc0786a11, run) ? "refused" : "RAN");
+}
+
+static double sum(unsigned int terms)
+{
+	volatile double step = 1.0;
+	double total = 0, sign = 1;
+	float small = 0;
+
+	for (unsigned int i = 0; i < terms; i++) {
+		total += sign / (2 * i + step);
+		small += (float)total * 0.5f;
+		sign = -sign;
+	}
+	return total * 4 + small;
+}
+
+static void floats(unsigned int count)
+{
+	double first = sum(2000);
+	unsigned int wrong = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		if (i % 16 == 0)
+			getppid();
+		wrong += sum(2000) != first;
+	}
+	say("wrong sums: %u", wrong);
+}
+
+static void faults(unsigned int count)
+{
+	unsigned int size = 1 << 20, wrong = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (memory == MAP_FAILED)
+			exit(1);
+		for (unsigned int at = 0; at < size; at += 4096) {
+			wrong += memory[at] != 0;
+			memory[at] = 1;
+		}
+		munmap(memory, size);
+	}
+	say("not zero: %u", wrong);
+}
+
+static void calls(unsigned int count)
+{
+	pid_t parent = getppid();
+	unsigned int wrong = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		wrong += getppid() != parent;
+	say("wrong: %u", wrong);
+}
+
+static void forks(unsigned int count)
+{
+	unsigned int wrong = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		int status = 0;
+		pid_t pid = MUST(fork());
+
+		if (!pid)
+			_exit(i & 127);
+		wrong += waitpid(pid, &status, 0) != pid || WEXITSTATUS(status) != (int)(i & 127);
+	}
+	say("wrong: %u", wrong);
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "calls";
+	const char *argument = argc > 2 ? argv[2] : "100";
+	unsigned int count = strtoul(argument, NULL, 10);
+
+	if (!strcmp(what, "eof"))
+		eof(argument);
+	if (!strcmp(what, "control"))
+		control();
+	if (!strcmp(what, "nest"))
+		nest();
+	if (!strcmp(what, "floats"))
+		floats(count);
+	if (!strcmp(what, "faults"))
+		faults(count);
+	if (!strcmp(what, "calls"))
+		calls(count);
+	if (!strcmp(what, "fork"))
+		forks(count);
+	if (!strcmp(what, "orphan")) {
+		if (!MUST(fork()))
+			spin();
+	}
+	return 0;
+}

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Guests in ring 0 of a machine: the module, the launcher and images, put where they are needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from build_guests import Builder
+from guest_cache import default_root
+
+from pywasmjit import kbuild, launch
+from pywasmjit.vm import cache
+from pywasmjit.vm.machine import Background, Machine, Result
+from pywasmjit.vm.packages import Kernel
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = "/tmp/ring0"
+LAUNCHER = f"{HERE}/pywasmjit-launch"
+
+
+def module(kernel: Kernel) -> Path:
+    """wasm.ko for a kernel, built when something has changed."""
+    out = cache.root().parent / "ring0" / kernel.release / "wasm.ko"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    kbuild.build_module(kernel.headers, out)
+    kbuild.check_module(out, kernel.headers)
+    return out
+
+
+def launcher() -> Path:
+    """The launcher, rebuilt if its sources have changed."""
+    subprocess.run(["make", "-s", "launcher"], cwd=ROOT, check=True, stdout=sys.stderr)
+    return ROOT / "build" / "pywasmjit-launch"
+
+
+def image(name: str) -> Path:
+    """The image of a guest in tests/guests."""
+    builder = Builder(default_root(), os.cpu_count() or 1, lambda line: print(line, file=sys.stderr))
+    wasm = next(builder.result(name).glob("*.wasm")).read_bytes()
+    lowering = [path.read_bytes() for path in sorted((ROOT / "pywasmjit").glob("**/*.py"))]
+    key = cache.digest([wasm, *lowering])
+    out = cache.root().parent / "ring0" / "images" / f"{name}-{key}.img"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return cache.build_once(out, lambda staged: staged.write_bytes(launch.lower(wasm, lambda text: None)) and None)
+
+
+class Ring0:
+    """A machine in which guests run in the kernel."""
+
+    def __init__(self, machine: Machine, kernel: Kernel) -> None:
+        self.machine = machine
+        self._there: set[str] = set()
+        machine.run(f"rm -rf {HERE}; mkdir -p {HERE}; chmod 1777 {HERE}", check=True)
+        machine.copy_in(launcher(), HERE)
+        self.module = machine.copy_in(module(kernel), HERE)
+        self.insert()
+
+    def insert(self) -> None:
+        self.machine.run(f"grep -q '^wasm ' /proc/modules || insmod {self.module}", check=True)
+
+    def remove(self) -> None:
+        """rmmod, which fails while anything of a guest is left."""
+        self.machine.run("rmmod wasm", check=True)
+
+    def command(self, guest: str, *arguments: str, options: tuple[str, ...] = ()) -> list[str]:
+        if guest not in self._there:
+            there = self.machine.copy_in(image(guest), HERE)
+            self.machine.run(f"mv {there} {HERE}/{guest}.img", check=True)
+            self._there.add(guest)
+        return [LAUNCHER, "--host=kernel", *options, f"--image={HERE}/{guest}.img", "--", guest, *arguments]
+
+    def run(self, guest: str, *arguments: str, timeout: float = 60) -> Result:
+        return self.machine.run(self.command(guest, *arguments), timeout)
+
+    def start(self, guest: str, *arguments: str) -> Background:
+        return self.machine.popen(self.command(guest, *arguments))
+
+    def native(self, guest: str, *arguments: str, timeout: float = 60) -> Result:
+        """The same source, compiled by the C compiler for the machine."""
+        out = cache.root().parent / "ring0" / "native" / guest
+        out.parent.mkdir(parents=True, exist_ok=True)
+        source = ROOT / "tests" / "guests" / f"{guest}.c"
+        subprocess.run(["gcc", "-O1", "-static", "-w", "-o", out, source, "-lm"], check=True)
+        there = self.machine.copy_in(out, f"{HERE}/native")
+        return self.machine.run([there, *arguments], timeout)
