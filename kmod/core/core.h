@@ -106,6 +106,9 @@ int wj_call_table(struct wj_instance *inst, u32 element, const struct wj_func_ty
 /* Like wj_call for any function reference (funcref value). */
 int wj_call_ref(struct wj_instance *inst, u32 funcref, u64 *args);
 
+/* How many calls of guest code are in progress, nested, in the whole store. */
+u32 wj_call_depth(const struct wj_instance *inst);
+
 /* Linear memory of the instance (0 if none): user address of its base, size in bytes. */
 u64 wj_memory_base(struct wj_instance *inst);
 u64 wj_memory_size(struct wj_instance *inst);

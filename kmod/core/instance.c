@@ -527,6 +527,11 @@ int wj_call(struct wj_instance *inst, u32 func, u64 *args)
 	return trap;
 }
 
+u32 wj_call_depth(const struct wj_instance *inst)
+{
+	return inst->store->depth;
+}
+
 int wj_call_ref(struct wj_instance *inst, u32 funcref, u64 *args)
 {
 	struct wj_instance *callee;

@@ -248,6 +248,13 @@ struct wj_store {
 	/* The JIT's native guest stack, and whose frames are lowest on it: below ->guest_sp. */
 	u64 stack_limit, stack_top;
 	struct wj_instance *running;
+	struct wj_jit_level *level;	/* of the innermost call, on the host's stack */
+};
+
+/* A call of guest code by the host, and where the instance stood before. */
+struct wj_jit_level {
+	struct wj_jit_level *outer;
+	u64 guest_sp, entry_sp;
 };
 
 /* Host functions calling back into guests calling host functions...: each takes native stack. */
@@ -318,7 +325,7 @@ int wj_jit_call(struct wj_instance *inst, u32 index, u64 *args);
  * its integer result, or a trap.
  */
 u64 *wj_jit_host_args(struct wj_instance *inst);
-int wj_jit_resume(struct wj_instance *inst, int trap, u64 *result);
+int wj_jit_resume(struct wj_instance *inst, int trap, const struct wj_func_type *type, u64 *results);
 /* pc in machine code -> function and bytecode offset; false if it is not in this code. */
 bool wj_code_lookup(const struct wj_code *code, u64 pc, struct wj_frame *frame);
 

@@ -182,7 +182,9 @@ int wj_jit_call(struct wj_instance *inst, u32 index, u64 *args)
 	const struct wj_code *code = inst->image->code;
 	const struct wj_func_type *type = &inst->image->types[inst->image->functions[index].type];
 	struct wj_instance *outer = inst->store->running;
-	u64 host_sp = inst->host_sp, guest_sp = inst->guest_sp, entry_sp = inst->entry_sp;
+	/* Where the guest stands that this call is made for: see clone.c. */
+	struct wj_jit_level level = { inst->store->level, inst->guest_sp, inst->entry_sp };
+	u64 host_sp = inst->host_sp;
 	int (*enter)(struct wj_instance *inst, struct wj_entry *entry);
 	struct wj_entry entry = { .target = wj_code_entry(code, index) };
 	int trap;
@@ -194,11 +196,13 @@ int wj_jit_call(struct wj_instance *inst, u32 index, u64 *args)
 		return trap;
 	enter = (void *)(code->exec.code + code->enter);
 	inst->store->running = inst;
+	inst->store->level = &level;
 	trap = enter(inst, &entry);
+	inst->store->level = level.outer;
 	inst->store->running = outer;
 	inst->host_sp = host_sp;
-	inst->guest_sp = guest_sp;
-	inst->entry_sp = entry_sp;
+	inst->guest_sp = level.guest_sp;
+	inst->entry_sp = level.entry_sp;
 	if (!trap)
 		get_results(inst, type, args, &entry);
 	return trap;
@@ -209,7 +213,7 @@ u64 *wj_jit_host_args(struct wj_instance *inst)
 	return (u64 *)(unsigned long)(inst->guest_sp + WJ_HOST_CALL_SAVED + 8);
 }
 
-int wj_jit_resume(struct wj_instance *inst, int trap, u64 *result)
+int wj_jit_resume(struct wj_instance *inst, int trap, const struct wj_func_type *type, u64 *results)
 {
 	const struct wj_code *code = inst->image->code;
 	int (*resume)(struct wj_instance *inst, struct wj_entry *entry, int trap);
@@ -219,6 +223,7 @@ int wj_jit_resume(struct wj_instance *inst, int trap, u64 *result)
 	inst->store->running = inst;
 	trap = resume(inst, &entry, trap);
 	inst->store->running = NULL;
-	*result = entry.int_result;
+	if (!trap)
+		get_results(inst, type, results, &entry);
 	return trap;
 }

@@ -118,6 +118,19 @@ static int dispatch(struct wj_instance *inst, void *data, u64 *args)
 	return 0;
 }
 
+int wj_invoke_finish(struct wj_process *p, const struct wj_invoke *self, u64 *results, int trap)
+{
+	const u32 threw[] = { 1, 0 };
+
+	if (trap != WJ_TRAP_LONGJMP)
+		return trap;
+	p->unwind = 0;
+	wj_call_export(p, p->host->exports.stack_restore, &self->sp, 1);
+	wj_call_export(p, p->host->exports.set_threw, threw, 2);
+	results[0] = 0;
+	return p->unwind;
+}
+
 /*
  * invoke_*(index, ...): call through the table; a longjmp that unwinds to here sets the guest's
  * "threw" flag, and the code after the call finds out whether the jump was for it.
@@ -125,22 +138,17 @@ static int dispatch(struct wj_instance *inst, void *data, u64 *args)
 static int invoke(struct wj_instance *inst, void *data, u64 *args)
 {
 	struct wj_process *p = wj_instance_user(inst);
-	const struct wj_func_type *type = data;
-	u32 element = args[0], sp = wj_call_export(p, p->host->exports.stack_save, NULL, 0);
-	const u32 threw[] = { 1, 0 };
+	struct wj_invoke self = { .outer = p->invokes, .type = data, .depth = wj_call_depth(inst) };
+	u32 element = args[0];
 	int trap;
 
-	for (u32 i = 0; i < type->n_params; i++)
+	self.sp = wj_call_export(p, p->host->exports.stack_save, NULL, 0);
+	for (u32 i = 0; i < self.type->n_params; i++)
 		args[i] = args[i + 1];
-	trap = wj_call_table(inst, element, type, args);
-	if (trap == WJ_TRAP_LONGJMP) {
-		p->unwind = 0;
-		wj_call_export(p, p->host->exports.stack_restore, &sp, 1);
-		wj_call_export(p, p->host->exports.set_threw, threw, 2);
-		args[0] = 0;
-		trap = p->unwind;
-	}
-	return trap;
+	p->invokes = &self;
+	trap = wj_call_table(inst, element, self.type, args);
+	p->invokes = self.outer;
+	return wj_invoke_finish(p, &self, args, trap);
 }
 
 static int bind_invoke(const struct wj_import_info *info, struct wj_extern *ext)

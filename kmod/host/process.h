@@ -28,6 +28,18 @@ struct wj_strings {
 	const char *bytes;
 };
 
+/*
+ * A call by invoke_*, that is, below setjmp.  _finish does what is left to do after it: a fork's
+ * child, which has no native stack of the host, calls it itself.
+ */
+struct wj_invoke {
+	struct wj_invoke *outer;
+	const struct wj_func_type *type;	/* of what was called */
+	u32 sp, depth;			/* guest stack; wj_call_depth of whoever called invoke_* */
+};
+struct wj_process;
+int wj_invoke_finish(struct wj_process *p, const struct wj_invoke *self, u64 *results, int trap);
+
 struct wj_process {
 	struct wj_instance *inst;
 	struct wj_store *store;
@@ -37,6 +49,7 @@ struct wj_process {
 	int exit_status;		/* valid once WJ_TRAP_EXIT unwound the guest */
 	int unwind;			/* trap that a signal handler raised: the host call in progress returns it */
 	struct wj_signal_action actions[WJ_SIGNALS + 1];
+	struct wj_invoke *invokes;	/* in progress, innermost first */
 	struct wj_host_state *host;	/* host/'s own: exports found, time zone, setjmp, ... */
 };
 

@@ -8,7 +8,8 @@
  * in the scratch area from one call to the next.
  *
  * A result for which wj_is_restart() holds means that a signal wants to be handled: the
- * caller releases what it has and passes the code on, all the way up.
+ * caller releases what it has and passes the code on, all the way up.  Once p->unwind is set
+ * no system call but close is made any more: everything returns -EINTR.
  */
 #ifndef WJ_HOSTIO_H
 #define WJ_HOSTIO_H

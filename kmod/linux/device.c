@@ -167,6 +167,36 @@ static int load_guest(struct wj_context *c, const struct wj_uapi_load *load, str
 	return err;
 }
 
+/* From the innermost call, which forks, outwards. */
+static int copy_levels(struct wj_context *to, struct wj_context *from)
+{
+	const struct wj_instance *inst = from->process.inst;
+	const struct wj_jit_level *level = inst->store->level;
+	const struct wj_invoke *invoke = from->process.invokes;
+	u64 guest_sp = inst->guest_sp, entry_sp = inst->entry_sp;
+	u64 distance = to->guest_top - from->guest_top;
+	u32 n = wj_call_depth(inst);
+
+	to->levels = wj_alloc(n * sizeof(*to->levels));
+	if (!to->levels)
+		return -ENOMEM;
+	to->n_levels = n;
+	while (n--) {
+		struct wj_level *l = &to->levels[n];
+
+		l->guest_sp = guest_sp + distance;
+		l->entry_sp = entry_sp + distance;
+		if (!n)
+			break;
+		to->levels[n - 1].invoke = *invoke;
+		invoke = invoke->outer;
+		guest_sp = level->guest_sp;
+		entry_sp = level->entry_sp;
+		level = level->outer;
+	}
+	return 0;
+}
+
 static int copy_guest(struct wj_context *to, struct wj_context *from)
 {
 	const struct wj_instance *inst = from->process.inst;
@@ -185,8 +215,9 @@ static int copy_guest(struct wj_context *to, struct wj_context *from)
 		return err;
 	/* Frames hold no addresses of the stack they are on. */
 	memcpy((void *)(to->guest_top - used), (const void *)inst->guest_sp, used);
-	copy->guest_sp = to->guest_top - used;
-	copy->entry_sp = to->guest_top - (from->guest_top - inst->entry_sp);
+	err = copy_levels(to, from);
+	if (err)
+		return err;
 	copy->stack_limit = to->guest_limit;
 	to->process.store->stack_limit = to->guest_limit;
 	to->process.store->stack_top = to->guest_top;

@@ -52,6 +52,12 @@ enum wj_state {
 	WJ_RUNNING
 };
 
+/* A call of guest code that a fork's child takes up again; all but the last wait in invoke. */
+struct wj_level {
+	u64 guest_sp, entry_sp;
+	struct wj_invoke invoke;
+};
+
 struct wj_context {
 	struct list_head link;		/* in wj_file.contexts */
 	struct wj_file *file;
@@ -86,6 +92,8 @@ struct wj_context {
 	u64 max_memory;
 	u64 handler, restorer;
 	s32 hidden_fds[WJ_HIDDEN_FDS];
+	struct wj_level *levels;	/* of a fork's child, outermost first */
+	u32 n_levels;
 	struct wj_arena own, *arena;	/* wj_alloc's is one of own and shared's */
 	u64 system_calls, returns;
 	bool started;			/* the host stack is in use: system calls leave it */

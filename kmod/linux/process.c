@@ -8,10 +8,22 @@
 #include "kernel.h"
 #include "../core/internal.h"
 
+static bool can_fork(const struct wj_process *p)
+{
+	const struct wj_invoke *invoke = p->invokes;
+	u32 depth = wj_call_depth(p->inst);
+
+	while (depth > 1 && invoke && invoke->depth == depth - 1) {
+		invoke = invoke->outer;
+		depth--;
+	}
+	return depth == 1;
+}
+
 /*
  * The child has no copy of the host stack, so it goes on from the guest stack alone: possible
- * where the guest is one call of the host deep, in main say; not in signal handlers, nor below
- * setjmp (invoke_*).
+ * where all that is on the host stack is main and what setjmp needs (invoke_*), and not in a
+ * signal handler.
  */
 long wj_platform_fork(struct wj_process *p)
 {
@@ -21,8 +33,8 @@ long wj_platform_fork(struct wj_process *p)
 	long ret;
 	u32 op;
 
-	if (p->inst->store->depth != 1) {
-		wj_log("pywasmjit: fork inside a signal handler or below setjmp is not supported in the kernel yet");
+	if (!can_fork(p)) {
+		wj_log("pywasmjit: fork inside a signal handler is not supported in the kernel yet");
 		return -ENOSYS;
 	}
 	/* No handler may run between the copy of the guest and that of its memory. */

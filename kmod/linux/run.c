@@ -178,17 +178,57 @@ void wj_run_guest(struct wj_context *c)
 	ended(c, wj_process_run(&c->process));
 }
 
-/* As if the host call that forked had returned 0. */
-void wj_run_child(struct wj_context *c)
+static void at_level(struct wj_context *c, u32 n)
 {
 	struct wj_instance *inst = c->process.inst;
-	u64 value;
+
+	inst->store->depth = inst->depth = n + 1;
+	inst->store->running = inst;
+	inst->guest_sp = c->levels[n].guest_sp;
+	inst->entry_sp = c->levels[n].entry_sp;
+	c->process.invokes = n ? &c->levels[n - 1].invoke : NULL;
+}
+
+/*
+ * Go on with call `n` of the guest, after those inside of it: as if the host call that forked had
+ * returned 0, and each invoke_* around it what the inner call did.
+ */
+static int resume_level(struct wj_context *c, u32 n, const struct wj_func_type *type, u64 *results)
+{
+	struct wj_instance *inst = c->process.inst;
+	u64 *args;
+	int trap = 0;
+
+	at_level(c, n);
+	args = wj_jit_host_args(inst);
+	if (n == c->n_levels - 1) {
+		args[0] = 0;
+	} else {
+		const struct wj_invoke *invoke = &c->levels[n].invoke;
+
+		trap = resume_level(c, n + 1, invoke->type, args);
+		at_level(c, n);
+		trap = wj_invoke_finish(&c->process, invoke, args, trap);
+		at_level(c, n);
+	}
+	return wj_jit_resume(inst, trap, type, results);
+}
+
+void wj_run_child(struct wj_context *c)
+{
+	static const u8 i32_type[] = { WJ_I32 };
+	static const struct wj_func_type main_type = { .n_results = 1, .results = i32_type };
+	struct wj_instance *inst = c->process.inst;
+	u64 value = 0;
 	int trap;
 
-	wj_jit_host_args(inst)[0] = 0;
-	inst->store->depth = inst->depth = 1;
-	trap = wj_jit_resume(inst, 0, &value);
+	for (u32 n = 1; n < c->n_levels; n++)
+		c->levels[n].invoke.outer = &c->levels[n - 1].invoke;
+	trap = resume_level(c, 0, &main_type, &value);
 	inst->store->depth = inst->depth = 0;
+	inst->store->running = NULL;
+	inst->store->level = NULL;
+	c->process.invokes = NULL;
 	ended(c, wj_process_continue(&c->process, trap, (u32)value));
 }
 

@@ -33,12 +33,13 @@ def assemble(al: Allocation) -> bytes:
     terms = list(al.terms)
     targets = [list(block.succs) for block in fn.blocks]
     edge_of: dict[int, tuple[int, int]] = {}
+    hoisted: dict[int, int] = {}
     for (p, b), parts in edge_code.items():
         chunks = [part for part in parts if part]
         if not chunks:
             continue
         data = b"".join(chunks)
-        if len(targets[p]) == 1 or _may_hoist(al, p, b, chunks):
+        if len(targets[p]) == 1 or _may_hoist(al, p, b, chunks, hoisted):
             text[p] += data
             continue
         node = len(text)
@@ -54,10 +55,13 @@ def assemble(al: Allocation) -> bytes:
     return _emit(al, slots, text, terms, targets, edge_of, sequence)
 
 
-def _may_hoist(al: Allocation, p: int, b: int, chunks: list[bytes]) -> bool:
+def _may_hoist(
+    al: Allocation, p: int, b: int, chunks: list[bytes], hoisted: dict[int, int]
+) -> bool:
     """Whether code of the edge from p to b may as well run before p's conditional branch.
 
-    It must be cheap, and write nothing that the branch or the other target reads.
+    It must be cheap, and write nothing that the branch or the other target reads.  hoisted:
+    registers that code moved there writes, by block; extended here.
     """
     if len(chunks) > 2:
         return False
@@ -81,7 +85,7 @@ def _may_hoist(al: Allocation, p: int, b: int, chunks: list[bytes]) -> bool:
         read = 1 << 16 + (a & 15) | 1 << 16 + (a >> 4)
     else:
         read = 1 << (a & 15) | (1 << (a >> 4) if form == emit.JRR else 0)
-    if read & written:
+    if (read | hoisted.get(p, 0)) & written:
         return False
     state = al.exit[p]
     assert state is not None
@@ -94,6 +98,7 @@ def _may_hoist(al: Allocation, p: int, b: int, chunks: list[bytes]) -> bool:
     for v, r in state.items():
         if written >> r & 1 and (v in taken or (number[v] >= 0 and live >> number[v] & 1)):
             return False
+    hoisted[p] = hoisted.get(p, 0) | written
     return True
 
 
@@ -251,6 +256,12 @@ def _emit(
             if place[t] <= i:
                 polled.add(t)
 
+    # Ends of the function of which there are only copies now.
+    dead = {
+        node
+        for i, node in enumerate(sequence)
+        if i and node not in branched and node not in targets[sequence[i - 1]]
+    }
     number: dict[int, int] = {}
     for node in sequence:
         if node in branched:
@@ -259,6 +270,8 @@ def _emit(
     table: list[bytes] = []
     offset = previous = 0
     for i, node in enumerate(sequence):
+        if node in dead:
+            continue
         data = text[node]
         if node in polled:
             data = _POLL + data

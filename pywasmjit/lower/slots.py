@@ -50,7 +50,7 @@ def assign_slots(al: Allocation, edges: list[MemoryEdge]) -> Slots:
     result.slot = {v: s + bases[types[v]] for v, s in slot.items()}
 
     for edge, copy in zip(edges, copies, strict=True):
-        edge.out[edge.at] = copy.text(bases)
+        edge.out[edge.at :] = copy.code(bases)
     for out, at, what, r, v in al.slot_ops:
         if what == LOAD:
             op = _isa.SLOT_LOAD if r < 16 else _isa.FSLOT_LOAD
@@ -228,19 +228,19 @@ class _ParallelCopy:
         if through in busy:
             self.steps.append(((REGISTER, through), saved))
 
-    def text(self, bases: list[int]) -> bytes:
-        """The code, once it is known where each type's slots start."""
-        out = b""
+    def code(self, bases: list[int]) -> list[bytes]:
+        """The instructions, once it is known where each type's slots start."""
+        out = []
         for (to_kind, to), (kind, source) in self.steps:
             if to_kind != REGISTER:
                 op = _isa.SLOT_STORE if source < 16 else _isa.FSLOT_STORE
-                out += bytes((op, source & 15)) + ULEB[to + bases[to_kind]]
+                out.append(bytes((op, source & 15)) + ULEB[to + bases[to_kind]])
             elif kind == REGISTER:
-                out += move(to, source)
+                out.append(move(to, source))
             elif kind == AGAIN:
                 op, rest = self.al.remat[source]
-                out += bytes((op, to & 15)) + rest
+                out.append(bytes((op, to & 15)) + rest)
             else:
                 op = _isa.SLOT_LOAD if to < 16 else _isa.FSLOT_LOAD
-                out += bytes((op, to & 15)) + ULEB[source + bases[kind]]
+                out.append(bytes((op, to & 15)) + ULEB[source + bases[kind]])
         return out

@@ -88,9 +88,10 @@ def decode(word: str) -> bytes | None:
 class Driver:
     """One driver process.  Leaving it checks that nothing is left open or allocated."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: Sequence[str] = ()) -> None:
+        """prefix: a command to run it with, such as unshare."""
         self._process = subprocess.Popen(
-            [str(build())], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [*prefix, str(build())], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )
 

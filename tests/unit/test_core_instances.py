@@ -582,3 +582,72 @@ def test_types_of_many(engine: Engine) -> None:
     for element in range(1024):
         expected: list[int] | str = [] if element == 517 else "indirect call type mismatch"
         assert outcome(instance, "f", element) == expected
+
+
+def test_references_to_imported_functions(engine: Engine) -> None:
+    """They are those of the original, whatever instances they were passed on through."""
+    exporter = engine.load(EXPORTER)
+    ref = Body("CALL_RT REF_FUNC 0 0\n RET", leaf=False)
+    pass_on = Image(
+        types=[func_type("", "i"), func_type("", "r")],
+        imports=[import_entry("m", "f", FUNC, unsigned(0))],
+        functions=[(1, ref)],
+        globals=[global_entry("r", False, ref_func(0))],
+        exports=[
+            export_entry("f", FUNC, 0),
+            export_entry("ref", FUNC, 1),
+            export_entry("g", GLOBAL, 0),
+        ],
+    )
+    first = engine.load(pass_on, [exporter.exported("f")])
+    second = engine.load(pass_on, [first.exported("f")])
+    reference = first.call("ref")[0]
+    assert second.call("ref") == [reference]
+    assert second.global_get(0)[1] == reference
+    # A global's value in an element segment, and called through the table.
+    user = Image(
+        types=[func_type("", "i"), func_type("i", "i")],
+        imports=[import_entry("m", "g", GLOBAL, global_entry("r", False))],
+        functions=[(1, Body("MOV r7 r0\n CALL_INDIRECT 0 0\n RET", leaf=False))],
+        tables=[table_entry("r", 3)],
+        exports=[export_entry("f", FUNC, 0)],
+        elements=[b"\0\4\0\0\1" + vector([global_value(0), NULL])],
+    )
+    assert engine.load(user, [second.exported("g")]).call("f", 1) == [1]
+
+
+def test_engines_mix(engine: Engine) -> None:
+    """Instances of both engines in one store: calls, results, traps, tables."""
+    if engine.name == INTERP:
+        # The sanitized core has no JIT, and does not pretend to have one.
+        with pytest.raises(CoreError) as error:
+            engine.core.instance(engine.core.image(CALLER.build()), [], JIT)
+        assert (error.value.code, error.value.message) == (-38, "built without a JIT")
+        return
+    for first, second in ((INTERP, JIT), (JIT, INTERP)):
+        exporter = engine.core.instance(engine.core.image(CALLER.build()), [], first)
+        imports = [exporter.exported(name) for name in NAMES]
+        user = engine.core.instance(engine.core.image(user_of().build()), imports, second)
+        assert user.call("f", 5) == [6]
+        assert exporter.call("indirect", 1) == [77]
+        assert outcome(exporter, "indirect", 0) == "uninitialized element"
+        callee = program("RESULT_STORE r1 1\n FRESULT_STORE f1 2\n RET", "ildf", "dlf")
+        two = engine.core.instance(engine.core.image(callee.build()), [], first)
+        source = "CALL 0\n RESULT_LOAD r1 1\n FRESULT_LOAD f1 2\n"
+        source += "RESULT_STORE r1 1\n FRESULT_STORE f1 2\n RET"
+        caller = engine.core.instance(
+            engine.core.image(importing("ildf", "dlf", source, ("ildf", "dlf")).build()),
+            [two.exported("f")],
+            second,
+        )
+        values = [7, 1 << 63, 0x4000000000000001, 0x80000000]
+        assert caller.call("f", *values) == [values[2], values[1], values[3]]
+        trapping = engine.core.instance(engine.core.image(program("UNREACHABLE").build()), [], first)
+        caller = engine.core.instance(
+            engine.core.image(importing("", "", "CALL 0\n RET").build()),
+            [trapping.exported("f")],
+            second,
+        )
+        assert outcome(caller, "f") == "unreachable"
+        assert trapping.backtrace() == [(0, 0)]
+        assert caller.backtrace() == [(1, 0)]

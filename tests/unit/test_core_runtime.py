@@ -294,11 +294,13 @@ def test_atomic_wait_and_notify(engine: Engine) -> None:
         ("MEMORY_FILL", (0, 1, 3 * PAGE), 3),
         ("MEMORY_COPY", (0, 5, 3 * PAGE - 5), 3),
         ("TABLE_FILL", (0, 1, 9000), 4),
+        ("TABLE_COPY", (0, 1, 8999), 4),
     ],
 )
 def test_polls(engine: Engine, name: str, args: tuple[int, ...], polls: int) -> None:
     """Every 64 KiB at least, and a poll that traps ends it."""
-    base = image(helper(name, 2 if "TABLE" in name else 0), pages=limits(3))
+    table = 2 if "TABLE" in name else 0
+    base = image(helper(name, table, table if "COPY" in name else 0), pages=limits(3))
     instance = engine.load(replace(base, tables=[*base.tables[:2], table_entry("e", 9000)]))
     engine.core.polls()
     instance.set_poll(1, 1000)

@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import errno
 import ipaddress
-import json
 import platform
 import socket
 import struct
@@ -306,18 +305,30 @@ def test_long_lines_and_large_files(resolver: Resolver) -> None:
     assert resolver.lookup("nul").code == NONAME
 
 
-def test_addrconfig(resolver: Resolver) -> None:
-    links = json.loads(subprocess.run(["ip", "-j", "addr"], capture_output=True, check=True,
-                                      timeout=10).stdout)
-    families = {info["family"] for link in links if link["ifindex"] != 1
-                for info in link.get("addr_info", ())}
-    answer = resolver.lookup("localhost", flags=ADDRCONFIG)
-    want = {"127.0.0.1", "::1"}
-    if families == {"inet"}:
-        want = {"127.0.0.1"}
-    elif families == {"inet6"}:
-        want = {"::1"}
-    assert set(answer.addresses) == want
+@pytest.mark.parametrize(("links", "want", "codes"), [
+    ("", {"127.0.0.1", "::1"}, [0, 0]),
+    ("ip addr add 10.0.0.1/8 dev one", {"127.0.0.1"}, [0, NONAME]),
+    ("ip addr add fd00::1/64 dev one", {"::1"}, [NONAME, 0]),
+    ("ip addr add 10.0.0.1/8 dev one; ip addr add fd00::1/64 dev one", {"127.0.0.1", "::1"}, [0, 0]),
+])
+def test_addrconfig(tmp_path: Path, servers: Server, links: str, want: set[str],
+                    codes: list[int]) -> None:
+    """Families of which this host has no address but loopback's are not asked for."""
+    if links:
+        # Left down, it gets no link-local address, which would count.
+        links = f"ip link add one type veth peer name two && {links}"
+    namespace = ["unshare", "-n", "sh", "-c", f"ip link set lo up; {links}\nexec \"$@\"", "sh"]
+    check = subprocess.run([*namespace, "true"], capture_output=True, text=True, timeout=30)
+    if check.returncode or check.stderr:
+        pytest.skip(f"no network namespaces: {check.stderr}")
+    with Driver(namespace) as driver:
+        resolver = Resolver(driver, servers, tmp_path)
+        assert set(resolver.lookup("localhost", flags=ADDRCONFIG).addresses) == want
+        assert [resolver.lookup("localhost", flags=ADDRCONFIG, family=family).code
+                for family in (INET, INET6)] == codes
+        # Addresses are taken as they are.
+        assert resolver.lookup("::1", flags=ADDRCONFIG).code == 0
+        assert resolver.lookup("127.0.0.1", flags=ADDRCONFIG).code == 0
 
 
 # ---- Answers ----
@@ -450,7 +461,7 @@ def test_truncated_answers_are_asked_for_over_tcp(resolver: Resolver) -> None:
 
 
 def test_what_came_truncated_will_do_if_tcp_fails(resolver: Resolver) -> None:
-    resolver.configure(timeout=150)
+    resolver.configure(timeout=1000)
     resolver.server.raw_tcp = tcp_says()
     resolver.server.handler = lambda q: [q.reply(
         [r for r in ZONE["both.test"] if r.type == q.type], flags=TC)]
@@ -483,7 +494,7 @@ def hang(stream: socket.socket, query: Query) -> None:
 ])
 def test_bad_tcp_servers(resolver: Resolver, speak: Callable[[socket.socket, Query], None],
                          code: int) -> None:
-    resolver.configure("nameserver 127.0.0.1\noptions attempts:1\n", timeout=150)
+    resolver.configure("nameserver 127.0.0.1\noptions attempts:1\n", timeout=500)
     resolver.server.handler = lambda query: [query.reply(flags=TC)]
     resolver.server.raw_tcp = speak
     assert resolver.lookup("four.test", family=INET).code == code
@@ -501,11 +512,11 @@ THREE = "nameserver 127.0.0.1\nnameserver 127.0.0.2\nnameserver 127.0.0.3\n"
 
 @pytest.mark.parametrize("rcode", [SERVFAIL, REFUSED, NOTIMP, FORMERR, 9])
 def test_next_server_after_a_failure(resolver: Resolver, rcode: int) -> None:
-    resolver.configure(THREE)
+    resolver.configure(THREE, timeout=30000)
     resolver.server.handler = only("127.0.0.3", lambda q: [q.reply(rcode=rcode)])
     started = time.monotonic()
     assert set(resolver.lookup("www.test").addresses) == {"192.0.2.9", "2001:db8::9"}
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 20
     assert [q.server for q in resolver.server.queries] == [
         s for s in ("127.0.0.1", "127.0.0.2", "127.0.0.3") for _ in range(2)]
     # All of them, in both rounds.
@@ -525,13 +536,12 @@ def test_next_server_after_a_lame_answer(resolver: Resolver) -> None:
 def test_next_server_when_nobody_listens(resolver: Resolver) -> None:
     """ICMP port unreachable is noticed at once."""
     resolver.configure("nameserver 127.0.0.99\nnameserver ::1\nnameserver 127.0.0.2\n",
-                       timeout=5000)
+                       timeout=30000)
     started = time.monotonic()
     assert resolver.lookup("four.test").addresses == ["192.0.2.4"]
-    assert time.monotonic() - started < 2
-    resolver.configure("nameserver 127.0.0.99\nnameserver 127.0.0.98\n", timeout=5000)
+    resolver.configure("nameserver 127.0.0.99\nnameserver 127.0.0.98\n", timeout=30000)
     assert resolver.lookup("four.test").code == AGAIN
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 25
 
 
 def test_timeouts_and_attempts(resolver: Resolver) -> None:
@@ -539,12 +549,12 @@ def test_timeouts_and_attempts(resolver: Resolver) -> None:
     resolver.server.handler = lambda query: []
     started = time.monotonic()
     assert resolver.lookup("four.test").code == AGAIN
-    assert 0.36 <= time.monotonic() - started < 3
+    assert 0.36 <= time.monotonic() - started < 10
     # Three rounds, three servers, two types; the ids stay.
     assert len(resolver.server.queries) == 18
     assert len({q.id for q in resolver.server.queries}) == 2
     # Only what is missing is asked again; what there is is returned.
-    resolver.configure("nameserver 127.0.0.1\n", timeout=60)
+    resolver.configure("nameserver 127.0.0.1\n", timeout=500)
     resolver.server.handler = lambda q: from_zone(ZONE)(q) if q.type == A else []
     assert resolver.lookup("both.test").addresses == ["192.0.2.1", "192.0.2.2"]
     assert [q.type for q in resolver.server.queries] == [A, AAAA, AAAA]
@@ -552,7 +562,7 @@ def test_timeouts_and_attempts(resolver: Resolver) -> None:
 
 def test_slow_first_server_may_still_answer(resolver: Resolver) -> None:
     """The first server's answer comes when the second is asked."""
-    resolver.configure(THREE, timeout=100)
+    resolver.configure(THREE, timeout=500)
     first: list[Query] = []
 
     def handle(query: Query) -> Sequence[bytes]:
@@ -665,7 +675,7 @@ def test_flood_does_not_outlast_the_timeout(resolver: Resolver) -> None:
     resolver.server.handler = lambda q: [forged(id_=q.id ^ 1)(q)] * 200
     started = time.monotonic()
     assert resolver.lookup("four.test", family=INET).code == AGAIN
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 # ---- resolv.conf ----
@@ -704,7 +714,7 @@ def test_search(resolver: Resolver, conf: str, node: str, asked: list[str],
 
 
 def test_search_goes_on_after_no_data_but_not_after_silence(resolver: Resolver) -> None:
-    resolver.configure(SEARCH + "options attempts:1\n", timeout=50)
+    resolver.configure(SEARCH + "options attempts:1\n", timeout=500)
 
     cases: tuple[tuple[dns_server.Handler, int, int], ...] = (
         (lambda q: [q.reply()], NONAME, 3),
@@ -828,7 +838,7 @@ def test_handlers_do_not_start_a_wait_again(everything: Resolver) -> None:
     started = time.monotonic()
     everything.driver.fault("call", 0, -errno.EINTR, number=PPOLL)
     assert everything.lookup("four.test").code == AGAIN
-    assert 0.1 <= time.monotonic() - started < 1
+    assert 0.1 <= time.monotonic() - started < 10
 
 
 def test_a_handler_that_ends_the_guest_ends_the_lookup(everything: Resolver) -> None:

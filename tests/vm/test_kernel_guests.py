@@ -75,7 +75,7 @@ def test_traps_end_the_process(ring0: Ring0, which: str, signal: int, message: s
     result = ring0.run("crash", which)
     assert result.status == 128 + signal, result.text
     assert f"trap: {message}" in result.text if message else "trap: " in result.text
-    assert "main" in result.text
+    assert "#0 " in result.text
 
 
 @pytest.mark.parametrize(
