@@ -322,7 +322,7 @@ int wj_jit_call(struct wj_instance *inst, u32 index, u64 *args);
  * host_sp, guest_sp, entry_sp, stack_limit (of instance and store) and store->running adjusted
  * to it, wj_jit_resume continues as if that host function had returned `trap`; its results, if
  * any, are in wj_jit_host_args().  Returns when the innermost entry of guest code does: 0 with
- * its integer result, or a trap.
+ * the results of that function's type, or a trap.
  */
 u64 *wj_jit_host_args(struct wj_instance *inst);
 int wj_jit_resume(struct wj_instance *inst, int trap, const struct wj_func_type *type, u64 *results);

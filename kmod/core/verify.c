@@ -9,7 +9,8 @@
  *
  * Time is bounded by the size of the body: a step's work is in proportion to the bytes of
  * its instruction.  The exceptions are the bitmap of slots, at most 1,000 bytes, cleared at
- * each block (cheap), and compared at each branch: that is counted against a budget.
+ * each block (cheap), and compared at each branch: that is counted against a budget (real
+ * programs use less than a byte per byte of body).
  */
 #include "internal.h"
 
@@ -892,7 +893,7 @@ int wj_verify_function(struct wj_image *image, u32 index, struct wj_error *error
 		.function = index,
 		.c = { .pos = f->body, .end = f->body + f->body_size },
 		.type = &image->types[f->type],
-		.budget = 65536 + 32ull * f->body_size,
+		.budget = 65536 + 8ull * f->body_size,
 	};
 	void *memory = NULL;
 	int err = read_body_header(&v);

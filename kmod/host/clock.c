@@ -232,14 +232,16 @@ static const char *environment(const struct wj_process *p, const char *name)
 	return NULL;
 }
 
-/* NULL with p->unwind or a restart pending is impossible: on any error the zone is UTC. */
+/* The process's time zone; UTC where it cannot be had. */
 static const struct wj_tz_zone *zone(struct wj_process *p)
 {
 	const struct wj_tz_zone *ret;
+	long err;
 
-	if (wj_tz_get(p, p->host->tz, environment(p, "TZ"), environment(p, "TZDIR"), &ret))
-		return wj_tz_utc();
-	return ret;
+	do {
+		err = wj_tz_get(p, p->host->tz, environment(p, "TZ"), environment(p, "TZDIR"), &ret);
+	} while (wj_is_restart(err) && !p->unwind);
+	return err ? wj_tz_utc() : ret;
 }
 
 /*
@@ -373,11 +375,10 @@ s64 wj_host_strftime(struct wj_process *p, const u64 *a)
 	} else if (get_tm(p, &tm, a[3])) {
 		p->unwind = WJ_TRAP_OUT_OF_BOUNDS;
 	} else if (wj_get_string(p, format, MAX_FORMAT, a[2]) >= 0) {
+		/* What does not fit leaves a terminated beginning, as in musl. */
 		n = wj_strftime(s, size, format, &tm);
-		if (n && wj_put(p, a[0], s, n + 1))
+		if (size && wj_put(p, a[0], s, strlen(s) + 1))
 			p->unwind = WJ_TRAP_OUT_OF_BOUNDS;
-		else if (!n && size && !format[0])
-			wj_zero_user(wj_user(p, a[0]), 1);
 	}
 	wj_free(format);
 	wj_free(s);
@@ -404,7 +405,7 @@ s64 wj_host_strptime(struct wj_process *p, const u64 *a)
 		   wj_get_string(p, format, MAX_FORMAT, a[1]) >= 0) {
 		long used = wj_strptime(s, format, zone(p), &tm);
 
-		if (put_tm(p, a[2], &tm, false))
+		if (put_tm(p, a[2], &tm, true))
 			p->unwind = WJ_TRAP_OUT_OF_BOUNDS;
 		ret = used < 0 ? 0 : (s64)(u32)(a[0] + used);
 	}

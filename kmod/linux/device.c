@@ -20,9 +20,12 @@ static struct wj_shared *shared_create(void)
 {
 	struct wj_shared *shared = kzalloc(sizeof(*shared), GFP_KERNEL_ACCOUNT);
 
-	if (shared) {
-		refcount_set(&shared->refs, 1);
-		wj_arena_init(&shared->arena);
+	if (!shared)
+		return NULL;
+	refcount_set(&shared->refs, 1);
+	if (wj_arena_init(&shared->arena)) {
+		kfree(shared);
+		return NULL;
 	}
 	return shared;
 }
@@ -39,14 +42,26 @@ static void shared_put(struct wj_shared *shared)
 static struct wj_context *context_create(struct wj_file *f)
 {
 	struct wj_context *c = kvzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	int err;
 
 	if (!c)
-		return NULL;
-	wj_arena_init(&c->own);
+		return ERR_PTR(-ENOMEM);
+	err = wj_arena_init(&c->own);
+	if (err)
+		goto fail;
+	err = wj_quota_guest(c->own.quota);
+	if (err)
+		goto fail_arena;
 	c->arena = &c->own;
 	c->file = f;
 	c->process.platform = c;
 	return c;
+
+fail_arena:
+	wj_arena_deinit(&c->own);
+fail:
+	kvfree(c);
+	return ERR_PTR(err);
 }
 
 /* current becomes the owner. */
@@ -62,6 +77,7 @@ static void context_own(struct wj_context *c)
 /* Wherever the guest was, it is not running any more. */
 static void context_destroy(struct wj_context *c)
 {
+	wj_quota_end_guest(c->own.quota);
 	wj_arena_deinit(&c->own);
 	shared_put(c->shared);
 	wj_stacks_destroy(c);
@@ -268,8 +284,8 @@ int wj_context_fork(struct wj_context *c, u64 *cookie)
 	if (waiting >= MAX_FORKED)
 		return -EAGAIN;
 	copy = context_create(f);
-	if (!copy)
-		return -ENOMEM;
+	if (IS_ERR(copy))
+		return PTR_ERR(copy);
 	c->arena = &copy->own;
 	err = copy_guest(copy, c);
 	c->arena = &c->own;
@@ -353,10 +369,11 @@ static long ioctl_load(struct file *file, struct wj_uapi_load __user *arg)
 	ret = -EBUSY;
 	if (wj_current_context())
 		goto out;
-	ret = -ENOMEM;
 	c = context_create(f);
-	if (!c)
+	if (IS_ERR(c)) {
+		ret = PTR_ERR(c);
 		goto out;
+	}
 	context_own(c);
 	c->max_memory = load->max_memory;
 	c->handler = load->handler;

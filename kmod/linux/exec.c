@@ -108,20 +108,29 @@ static int write_pool(u8 *to, const void *src, size_t size)
 
 int wj_exec_alloc(struct wj_exec *exec, size_t size)
 {
+	struct wj_context *c = wj_current_context();
 	unsigned long count = DIV_ROUND_UP(size, CHUNK), at;
+	int err;
 
+	if (!c)
+		return -EINVAL;
 	if (!count || size > POOL_SIZE)
 		return -ENOSPC;
+	err = wj_quota_chunks(c->arena->quota, count, CHUNKS);
+	if (err)
+		return err;
 	mutex_lock(&lock);
 	at = bitmap_find_next_zero_area(used, CHUNKS, 0, count, 0);
 	if (at < CHUNKS) {
 		bitmap_set(used, at, count);
 		lengths[at] = count;
-		owners[at] = wj_current_context() ? wj_current_context()->arena : NULL;
+		owners[at] = c->arena;
 	}
 	mutex_unlock(&lock);
-	if (at >= CHUNKS)
+	if (at >= CHUNKS) {
+		wj_quota_free_chunks(c->arena->quota, count);
 		return -ENOSPC;
+	}
 	/* Free chunks are full of int3. */
 	exec->code = wj_pool + at * CHUNK;
 	exec->size = size;
@@ -167,6 +176,7 @@ static void release(u32 at)
 		return;		/* stays used: code of somebody else must not be left in free chunks */
 	for (u32 i = 0; i < count; i++)
 		clear_slice(at + i);
+	wj_quota_free_chunks(owners[at]->quota, count);
 	mutex_lock(&lock);
 	bitmap_clear(used, at, count);
 	lengths[at] = 0;

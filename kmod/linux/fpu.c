@@ -33,6 +33,7 @@ static void sched_in(struct preempt_notifier *notifier, int cpu)
 	struct wj_context *c = container_of(notifier, struct wj_context, notifier);
 
 	this_cpu_write(wj_current, c);
+	wj_tick_start();
 	if (READ_ONCE(c->fpu_live))
 		wj_fpu_reload();
 }
@@ -67,6 +68,7 @@ void wj_enter(struct wj_context *c)
 	preempt_disable();
 	preempt_notifier_register(&c->notifier);
 	this_cpu_write(wj_current, c);
+	wj_tick_start();
 	preempt_enable();
 	wj_continue(c);
 }

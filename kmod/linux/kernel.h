@@ -27,6 +27,7 @@
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/thread_info.h>
+#include "../core/internal.h"
 #include "../host/process.h"
 #include "uapi.h"
 
@@ -35,6 +36,7 @@
 /* Memory and code that are freed together. */
 struct wj_arena {
 	struct list_head allocations;
+	struct wj_quota *quota;		/* of the user who made it: a reference */
 };
 
 /* What the processes that fork makes have in common: the verified image and its code. */
@@ -55,6 +57,7 @@ enum wj_state {
 /* A call of guest code that a fork's child takes up again; all but the last wait in invoke. */
 struct wj_level {
 	u64 guest_sp, entry_sp;
+	struct wj_jit_level jit;	/* for a fork by the child */
 	struct wj_invoke invoke;
 };
 
@@ -140,6 +143,19 @@ static inline void wj_continue(struct wj_context *c)
 		wj_fpu_reload();
 }
 
+/* tick.c: see there; _start with preemption disabled, wherever a guest comes to run. */
+void wj_tick_init(void);
+void wj_tick_deinit(void);
+void wj_tick_start(void);
+
+/* quota.c: of the current user. */
+struct wj_quota *wj_quota_get(void);
+void wj_quota_put(struct wj_quota *q);
+int wj_quota_guest(struct wj_quota *q);
+void wj_quota_end_guest(struct wj_quota *q);
+int wj_quota_chunks(struct wj_quota *q, u32 count, u32 all);
+void wj_quota_free_chunks(struct wj_quota *q, u32 count);
+
 /* symbols.c: functions that the kernel does not export, as trampolines in the pool. */
 int wj_symbols_init(void);
 const void *wj_syscall_entry(unsigned int nr);	/* long (const struct pt_regs *), or NULL */
@@ -154,7 +170,7 @@ void wj_exec_free_all(struct wj_arena *arena);
 /* memory.c */
 int wj_stacks_create(struct wj_context *c, void (*bottom)(struct wj_context *c));
 void wj_stacks_destroy(struct wj_context *c);
-void wj_arena_init(struct wj_arena *arena);
+int wj_arena_init(struct wj_arena *arena);
 void wj_arena_deinit(struct wj_arena *arena);	/* frees code, too */
 
 /* switch.S */

@@ -13,6 +13,7 @@ static int __init wj_init(void)
 	err = wj_symbols_init();
 	if (err)
 		goto fail_pool;
+	wj_tick_init();
 	err = wj_fpu_init();
 	if (err)
 		goto fail_pool;
@@ -32,6 +33,7 @@ static void __exit wj_exit(void)
 {
 	wj_device_deinit();
 	wj_fpu_deinit();
+	wj_tick_deinit();
 	wj_pool_deinit();
 }
 

@@ -44,9 +44,11 @@ void wj_free(void *p)
 	kvfree(h);
 }
 
-void wj_arena_init(struct wj_arena *arena)
+int wj_arena_init(struct wj_arena *arena)
 {
 	INIT_LIST_HEAD(&arena->allocations);
+	arena->quota = wj_quota_get();
+	return arena->quota ? 0 : -ENOMEM;
 }
 
 void wj_arena_deinit(struct wj_arena *arena)
@@ -59,6 +61,7 @@ void wj_arena_deinit(struct wj_arena *arena)
 		kvfree(h);
 		cond_resched();
 	}
+	wj_quota_put(arena->quota);
 }
 
 /*

@@ -184,6 +184,7 @@ static void at_level(struct wj_context *c, u32 n)
 
 	inst->store->depth = inst->depth = n + 1;
 	inst->store->running = inst;
+	inst->store->level = &c->levels[n].jit;
 	inst->guest_sp = c->levels[n].guest_sp;
 	inst->entry_sp = c->levels[n].entry_sp;
 	c->process.invokes = n ? &c->levels[n - 1].invoke : NULL;
@@ -222,8 +223,14 @@ void wj_run_child(struct wj_context *c)
 	u64 value = 0;
 	int trap;
 
-	for (u32 n = 1; n < c->n_levels; n++)
+	c->levels[0].invoke.outer = NULL;
+	for (u32 n = 1; n < c->n_levels; n++) {
+		const struct wj_level *outer = &c->levels[n - 1];
+
 		c->levels[n].invoke.outer = &c->levels[n - 1].invoke;
+		c->levels[n].jit = (struct wj_jit_level){ &c->levels[n - 1].jit, outer->guest_sp,
+							  outer->entry_sp };
+	}
 	trap = resume_level(c, 0, &main_type, &value);
 	inst->store->depth = inst->depth = 0;
 	inst->store->running = NULL;

@@ -5,6 +5,7 @@
  *
  *   pywasmjit-launch [OPTION...] -- ARGV0 [ARG...]
  *   pywasmjit-launch [--engine=E] --script		(script.c)
+ *   pywasmjit-launch --image-fd=N --dump-code		(dump.c)
  *
  * Internal: pywasmjit makes the command line; errors of usage are short.
  */
@@ -151,6 +152,24 @@ int die(int sig)
 	return 128 + sig;
 }
 
+/* Verified and ready; 0 or an exit code, with a line that says why. */
+static int load(const u8 *bytes, size_t size, struct wj_image **image)
+{
+	struct wj_error error = { 0 };
+	int ret = wj_image_create(bytes, size, &error, image);
+
+	if (!ret)
+		return 0;
+	if (ret == -EPROTO) {
+		wj_log("pywasmjit: the image was made by another version of pywasmjit: compile it again");
+		return EXIT_DATAERR;
+	}
+	wj_log("pywasmjit: the image was rejected: %s (section %u, function %d, offset 0x%x)",
+	       error.message ? error.message : "no reason given", error.section,
+	       (int)error.function, error.offset);
+	return ret == -ENOMEM ? EXIT_OSERR : EXIT_DATAERR;
+}
+
 static int run(struct wj_process *p, const u8 *bytes, size_t size)
 {
 	enum wj_engine engine = launch.engine[0] == 'i' ? WJ_ENGINE_INTERP : WJ_ENGINE_JIT;
@@ -160,17 +179,9 @@ static int run(struct wj_process *p, const u8 *bytes, size_t size)
 	struct wj_stats stats;
 	int ret;
 
-	ret = wj_image_create(bytes, size, &error, &image);
-	if (ret == -EPROTO) {
-		wj_log("pywasmjit: the image was made by another version of pywasmjit: compile it again");
-		return EXIT_DATAERR;
-	}
-	if (ret) {
-		wj_log("pywasmjit: the image was rejected: %s (section %u, function %d, offset 0x%x)",
-		       error.message ? error.message : "no reason given", error.section,
-		       (int)error.function, error.offset);
-		return ret == -ENOMEM ? EXIT_OSERR : EXIT_DATAERR;
-	}
+	ret = load(bytes, size, &image);
+	if (ret)
+		return ret;
 	externs = wj_alloc((wj_image_import_count(image) + 1) * sizeof(*externs));
 	if (!externs || wj_store_create(&p->store))
 		return fail(EXIT_OSERR, "out of memory", -ENOMEM);
@@ -206,7 +217,8 @@ int main(int argc, char **argv, char **envp)
 	const char *value, *image = NULL;
 	u64 number;
 	u32 n_env = 0;
-	bool script = false;
+	bool script = false, dump = false;
+	struct wj_image *dumped;
 	size_t size;
 	u8 *bytes;
 	int i, fd = -1, ret;
@@ -232,6 +244,8 @@ int main(int argc, char **argv, char **envp)
 			launch.trace = true;
 		} else if (same(argv[i], "--script")) {
 			script = true;
+		} else if (same(argv[i], "--dump-code")) {
+			dump = true;
 		} else {
 			return usage(argv[i]);
 		}
@@ -244,7 +258,7 @@ int main(int argc, char **argv, char **envp)
 		return fail(EXIT_OSERR, "the fault handler cannot be set up", ret);
 	if (script)
 		return run_script();
-	if (i + 1 >= argc)
+	if (i + 1 >= argc && !dump)
 		return usage("no arguments for the guest");
 	i++;
 
@@ -255,6 +269,10 @@ int main(int argc, char **argv, char **envp)
 	ret = read_image(fd, &bytes, &size);
 	if (ret)
 		return fail(EXIT_NOINPUT, "the image cannot be read", ret);
+	if (dump) {
+		ret = load(bytes, size, &dumped);
+		return ret ? ret : dump_code(dumped);
+	}
 	launch.image_fd = move_up(fd, 1);
 	fd = syscall4(__NR_openat, AT_FDCWD, (long)"/proc/self/exe", O_RDONLY | O_CLOEXEC, 0);
 	if (fd >= 0)

@@ -71,6 +71,10 @@ void memory_limit(u64 bytes);
 /* script.c: exit code */
 int run_script(void);
 
+/* dump.c: exit code */
+struct wj_image;
+int dump_code(struct wj_image *image);
+
 /* execve.c; 0 or -errno */
 int file_identity(int fd, struct file_identity *ret);
 

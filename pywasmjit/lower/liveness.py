@@ -48,7 +48,8 @@ class Analysis:
     # Frequency of calls in loop h; whether it has instructions that fix r0 and r1.
     loop_calls: dict[int, float] = field(default_factory=dict)
     loop_fixed: dict[int, bool] = field(default_factory=dict)
-    # Summed frequency of uses in loop h of each value that is defined outside.
+    # Summed frequency of uses in loop h of each value that is defined outside; all uses in an
+    # inner loop count as one per entry to that.
     loop_uses: dict[int, dict[int, float]] = field(default_factory=dict)
     # Highest number of integer and of float values that live at the same time in loop h.
     loop_pressure: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -344,14 +345,15 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
                         last_use[u] = position
                 next_use[u] = position
                 if h >= 0 and number[u] >= 0:
-                    outer = h
                     d = home[u]
-                    while outer >= 0 and not outer <= d <= an.loop_last[outer]:
-                        table = an.loop_uses[outer]
+                    if not h <= d <= an.loop_last[h]:
+                        table = an.loop_uses[h]
                         table[u] = table.get(u, 0.0) + weight
-                        if hot and last_use[u] < an.loop_end[outer]:
-                            last_use[u] = an.loop_end[outer]
-                        outer = an.parent[outer]
+                        outer = h
+                        while hot and outer >= 0 and not outer <= d <= an.loop_last[outer]:
+                            if last_use[u] < an.loop_end[outer]:
+                                last_use[u] = an.loop_end[outer]
+                            outer = an.parent[outer]
             if ints > most_ints:
                 most_ints = ints
             if floats > most_floats:
@@ -427,3 +429,10 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
             x, y = an.loop_pressure[outer]
             z, w = an.loop_pressure[h]
             an.loop_pressure[outer] = (max(x, z), max(y, w))
+            # Seen from the outer loop, the inner one needs a value in a register once per entry.
+            entries = an.freq[h] / LOOP_WEIGHT
+            last = an.loop_last[outer]
+            table = an.loop_uses[outer]
+            for u, weight in an.loop_uses[h].items():
+                if not outer <= home[u] <= last:
+                    table[u] = table.get(u, 0.0) + min(weight, entries)

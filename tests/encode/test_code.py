@@ -4,13 +4,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import capstone
 import pytest
-from capstone import x86
 
 from pywasmjit import _isa as isa
 from tests.encode import test_equal, test_memory
@@ -46,25 +43,68 @@ def control_image() -> Image:
 
 @lru_cache(maxsize=None)
 def images() -> dict[str, bytes]:
-    found = {f"sample {sample.name}": sample_image(sample).build() for sample in SAMPLES}
-    for op in isa.OPS:
-        if op.format in test_memory.FORMATS:
-            found[f"memory {op.name}"] = test_memory.image_of(test_memory.prepared(op)[0][::7])
-        elif op.format in test_equal.ROLES and op.a != "R" and op.name != "REF_NULL":
-            found[f"equal {op.name}"] = test_equal.image_of(test_equal.prepared(op)[0][::40]).build()
-    found["control"] = control_image().build()
-    return found
+    """All instructions in few images: those of the other tests, a part of their functions."""
+    equal = [case for op in isa.OPS if op in test_equal.TESTED for case in test_equal.prepared(op)[0][::60]]
+    memory = [case for op in isa.OPS if op.format in test_memory.FORMATS for case in test_memory.prepared(op)[0][::11]]
+    samples = [sample_image(sample) for sample in SAMPLES]
+    first, callee = samples[0].functions
+    merged = replace(samples[0], functions=[first, callee, *(image.functions[0] for image in samples[1:])])
+    return {
+        "equal": test_equal.image_of(equal).build(),
+        "memory": test_memory.image_of(memory),
+        "samples": merged.build(),
+        "control": control_image().build(),
+    }
+
+
+@dataclass(frozen=True)
+class Insn:
+    at: int
+    size: int
+    mnemonic: str
+    operands: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.mnemonic} {self.operands}".strip()
+
+    @property
+    def target(self) -> int | None:
+        """Of a direct branch or call."""
+        direct = self.mnemonic[0] == "j" or self.mnemonic == "call"
+        return int(self.operands, 16) if direct and self.operands.startswith("0x") else None
+
+    @property
+    def memory(self) -> tuple[str, str, int, int] | None:
+        """Base, index, scale, displacement of the memory operand, if it is accessed."""
+        match = re.search(r"\[(.*?)\]", self.operands)
+        if not match or self.mnemonic in ("lea", "nop"):
+            return None
+        base, index, scale, disp = "", "", 1, 0
+        for sign, part in re.findall(r"([+-]?)\s*([^\s+-]+)", match[1]):
+            register, _, factor = part.partition("*")
+            if part.startswith("0x") or part.isdigit():
+                disp = int(sign + part, 0)
+            elif factor:
+                index, scale = register, int(factor)
+            elif base:
+                index = register
+            else:
+                base = register
+        return base, index, scale, disp
 
 
 @dataclass(frozen=True)
 class Listing:
+    name: str
     code: Code
-    insns: dict[int, capstone.CsInsn]
-    variant: Variant
+    insns: dict[int, Insn]
+    mitigations: int
 
-    @property
-    def functions_start(self) -> int:
-        return self.code.entries[-1]
+    def functions(self) -> list[Insn]:
+        """The instructions of functions that came from bytecode."""
+        first = min(self.code.entries[2 if self.name == "control" else 0 :])
+        return [insn for at, insn in self.insns.items() if first <= at < self.code.functions_end]
 
 
 def start_of_code(code: Code) -> int:
@@ -74,171 +114,129 @@ def start_of_code(code: Code) -> int:
     return padding + CONSTANTS
 
 
-def listing(code: Code, variant: Variant) -> Listing:
+def listing(name: str, code: Code, mitigations: int) -> Listing:
     start = start_of_code(code)
-    insns = {insn.address: insn for insn in disassembler().disasm(code.code[start : code.data], start)}
+    insns = {at: Insn(at, size, mnemonic, operands) for at, size, mnemonic, operands in
+             disassembler().disasm_lite(code.code[start : code.data], start)}  # fmt: skip
     last = max(insns)
     assert last + insns[last].size == code.data, "all of it decodes"
-    return Listing(code, insns, variant)
+    return Listing(name, code, insns, mitigations)
 
 
-@pytest.fixture(scope="session", params=COMPILED, ids=lambda variant: variant.name)
-def listings(request: pytest.FixtureRequest, process: Core) -> Iterator[dict[str, Listing]]:
+@pytest.fixture(scope="module", params=COMPILED, ids=lambda variant: variant.name)
+def listings(request: pytest.FixtureRequest, process: Core) -> list[Listing]:
     engines = Engines(process, request.param)
-    found = {}
-    for name, image in images().items():
-        found[name] = listing(engines.code(image), request.param)
-        process.reset()
-    yield found
+    found = [listing(name, engines.code(image), request.param.mitigations) for name, image in images().items()]
+    process.reset()
+    return found
 
 
-def memory_operands(insn: capstone.CsInsn) -> list[x86.X86OpValue]:
-    if insn.mnemonic in ("lea", "nop"):
-        return []
-    return [operand.mem for operand in insn.operands if operand.type == x86.X86_OP_MEM]
-
-
-def in_functions(found: Listing) -> Iterator[capstone.CsInsn]:
-    start = min(found.code.sites, default=found.code.functions_end)
-    first = max(entry for entry in found.code.entries if entry <= start)
-    return (insn for at, insn in found.insns.items() if first <= at < found.code.functions_end)
-
-
-def test_linear_memory_is_accessed_with_fixups_only(listings: dict[str, Listing]) -> None:
+def test_linear_memory_is_accessed_with_fixups_only(listings: list[Listing]) -> None:
     """Memory operands with r15 are those that have a fixup, whose landing says where it was."""
-    for name, found in listings.items():
-        accesses = {at for at, insn in found.insns.items() for m in memory_operands(insn)
-                    if "r15" in (insn.reg_name(m.base), insn.reg_name(m.index))}  # fmt: skip
-        assert accesses == set(found.code.fixups), name
+    for found in listings:
+        accesses = {insn.at: insn.memory for insn in found.insns.values() if insn.memory and "r15" in insn.memory}
+        assert set(accesses) == set(found.code.fixups)
         assert list(found.code.fixups) == sorted(found.code.fixups)
         for at, landing in found.code.fixups.items():
             call = found.insns[landing]
-            assert call.mnemonic == "call"
-            assert landing + call.size in found.code.sites
-            stub = found.insns[call.operands[0].imm]
-            assert (stub.mnemonic, stub.op_str) == ("mov", "ecx, 2"), "WJ_TRAP_OUT_OF_BOUNDS"
-            m = memory_operands(found.insns[at])[0]
-            assert found.insns[at].reg_name(m.base) == "r15" and m.disp >= 0 and m.scale == 1
+            assert call.target is not None and landing + call.size in found.code.sites
+            assert found.insns[call.target].text == f"mov ecx, {isa.TRAP_OUT_OF_BOUNDS}"
+            base, _, scale, disp = accesses[at] or ("", "", 0, -1)
+            assert base == "r15" and disp >= 0 and scale == 1
 
 
-def test_memory_operands_are_known(listings: dict[str, Listing]) -> None:
-    """All others: frame, instance, what instance points to through rcx and r11, constants."""
-    for name, found in listings.items():
-        for insn in in_functions(found):
-            for m in memory_operands(insn):
-                base, index = insn.reg_name(m.base), insn.reg_name(m.index)
-                where = f"{name}: {insn.mnemonic} {insn.op_str}"
-                if base == "r15":
-                    continue
-                if base is None and insn.mnemonic == "jmp":
-                    assert index == "rcx" and m.scale == 8, where
-                    continue
-                assert index is None, where
-                assert base in ("rsp", "r14", "rcx", "r11", "rip"), where
-                assert base != "rsp" or 0 <= m.disp < 1 << 17, where
-                assert base != "rip" or 0 <= insn.address + insn.size + m.disp < start_of_code(found.code), where
-                assert base not in ("rcx", "r11") or 0 <= m.disp < 64, where
+def test_memory_operands_are_known(listings: list[Listing]) -> None:
+    """All others: frame, instance, what the instance points to through rcx and r11, constants."""
+    for found in listings:
+        before: list[str] = []
+        for insn in found.functions():
+            base, index, scale, disp = insn.memory or ("", "", 0, 0)
+            where = f"{found.name}: {insn.text} after {before[-9:]}"
+            if insn.memory is None or base == "r15":
+                pass
+            elif not base:
+                assert insn.mnemonic == "jmp" and index == "rcx" and scale == 8, where
+            elif base == "rsp":
+                assert not index and 0 <= disp < 1 << 17, where
+            elif base == "rip":
+                assert 0 <= insn.at + insn.size + disp < start_of_code(found.code), where
+            elif base == "rcx":
+                # Just loaded from the instance: no guest value is ever a pointer.
+                assert not index and 0 <= disp < 64, where
+                assert any(re.fullmatch(r"mov rcx, qword ptr \[r14.*\]", line) for line in before[-6:]), where
+            elif base == "r11":
+                assert not index and 0 <= disp < 32, where
+                assert any(line.startswith("add r11, qword ptr [rcx") for line in before[-9:]), where
+            else:
+                assert base == "r14" and not index and disp >= 0, where
+            before.append(insn.text)
 
 
-def test_scratch_pointers_come_from_the_instance(listings: dict[str, Listing]) -> None:
-    """rcx and r11 as a base were just loaded: no guest value is ever a pointer."""
-    for name, found in listings.items():
-        before: list[capstone.CsInsn] = []
-        for insn in in_functions(found):
-            for m in memory_operands(insn):
-                base = insn.reg_name(m.base)
-                if base == "rcx":
-                    recent = [f"{b.mnemonic} {b.op_str}" for b in before[-6:]]
-                    assert any(re.fullmatch(r"mov rcx, qword ptr \[r14.*\]", line) for line in recent), f"{name} {recent}"
-                elif base == "r11":
-                    recent = [f"{b.mnemonic} {b.op_str}" for b in before[-9:]]
-                    assert any(line.startswith("add r11, qword ptr [rcx") for line in recent), f"{name} {recent}"
-            before.append(insn)
-
-
-def test_indirect_branches(listings: dict[str, Listing]) -> None:
+def test_indirect_branches(listings: list[Listing]) -> None:
     """None but calls through tables and jump tables; with retpolines none at all."""
-    for name, found in listings.items():
-        mitigations = found.variant.mitigations
+    for found in listings:
         for insn in found.insns.values():
-            where = f"{name}: {insn.mnemonic} {insn.op_str}"
-            if insn.mnemonic not in ("call", "jmp") or insn.operands[0].type == x86.X86_OP_IMM:
+            if insn.mnemonic not in ("call", "jmp") or insn.target is not None:
                 continue
-            if insn.op_str == "rax":
-                continue  # a C function: out of reach of a displacement in a sanitized or PIE build
-            assert not mitigations & RETPOLINE, where
+            where = f"{found.name}: {insn.text}"
+            assert not found.mitigations & RETPOLINE, where
             if insn.mnemonic == "call":
-                assert insn.op_str == "rcx", where
-            else:
-                assert not mitigations & IBT, where
-                m = insn.operands[0].mem
-                assert insn.reg_name(m.index) == "rcx" and m.scale == 8, where
-                table = m.disp - found.code.base
-                assert found.code.data <= table < len(found.code.code), where
+                assert insn.operands == "rcx", where
+                continue
+            assert not found.mitigations & IBT, where
+            assert insn.memory and insn.memory[:3] == ("", "rcx", 8), where
+            assert found.code.data <= insn.memory[3] - found.code.base < len(found.code.code), where
 
 
-def test_direct_branches_hit_instructions(listings: dict[str, Listing]) -> None:
-    for name, found in listings.items():
+def test_direct_branches_hit_instructions(listings: list[Listing]) -> None:
+    for found in listings:
         size = len(found.code.code)
-        for at, insn in found.insns.items():
-            if not insn.operands or insn.operands[0].type != x86.X86_OP_IMM or insn.mnemonic in ("push",):
-                continue
-            if not (insn.group(x86.X86_GRP_JUMP) or insn.group(x86.X86_GRP_CALL)):
-                continue
-            target = insn.operands[0].imm
-            if 0 <= target < size:
-                assert target in found.insns, f"{name}: {at:x} {insn.mnemonic} {insn.op_str}"
-            else:
-                assert insn.mnemonic in ("call", "jmp"), name
+        for insn in found.insns.values():
+            if insn.target is not None and 0 <= insn.target < size:
+                assert insn.target in found.insns, f"{found.name}: {insn.at:x} {insn.text}"
+            elif insn.target is not None:
+                assert insn.mnemonic in ("call", "jmp"), "C functions and thunks"
 
 
-def test_jump_tables_hit_instructions(listings: dict[str, Listing]) -> None:
-    found = listings["control"]
+def test_jump_tables_hit_instructions(listings: list[Listing]) -> None:
+    found = listings[-1]
     table = found.code.code[found.code.data :]
-    hardened = found.variant.mitigations & (RETPOLINE | IBT)
-    entries = [int.from_bytes(table[k : k + 8], "little") for k in range(0, 8 * 64, 8)]
-    if hardened:
+    if found.mitigations & (RETPOLINE | IBT):
         assert not table.strip(b"\xcc"), "no tables"
         return
-    for entry in entries:
-        assert entry - found.code.base in found.insns
+    for k in range(0, 8 * 63, 8):
+        assert int.from_bytes(table[k : k + 8], "little") - found.code.base in found.insns
+    assert not table[8 * 63 :].strip(b"\xcc")
 
 
-def test_returns_and_landing_pads(listings: dict[str, Listing]) -> None:
-    for name, found in listings.items():
-        mitigations = found.variant.mitigations
-        returns = [insn for insn in found.insns.values() if insn.mnemonic == "ret"]
+def test_returns_and_landing_pads(listings: list[Listing]) -> None:
+    for found in listings:
+        returns = sum(insn.mnemonic == "ret" for insn in found.insns.values())
         # Those of the sequence that clears the branch history are meant to be.
-        assert len(returns) == (2 if mitigations & BHB else 0) if mitigations & RETHUNK else len(returns) > 2, name
+        if found.mitigations & RETHUNK:
+            assert returns == (2 if found.mitigations & BHB else 0)
         for entry in found.code.entries:
-            assert (found.insns[entry].mnemonic == "endbr64") == bool(mitigations & IBT), name
-        for insn in found.insns.values():
-            assert insn.mnemonic not in ("syscall", "int", "iretq", "hlt", "in", "out", "wrmsr", "std", "popfq"), name
+            assert (found.insns[entry].mnemonic == "endbr64") == bool(found.mitigations & IBT)
+        forbidden = {"syscall", "int", "iretq", "hlt", "in", "out", "wrmsr", "std", "popfq", "sysenter"}
+        assert not forbidden & {insn.mnemonic for insn in found.insns.values()}
 
 
-def test_access_control_is_off_in_c(listings: dict[str, Listing]) -> None:
-    """stac only right before guest code; clac before every call of a C function."""
-    for name, found in listings.items():
-        stacs = [insn for insn in found.insns.values() if insn.mnemonic == "stac"]
-        if not found.variant.mitigations & SMAP:
-            assert not stacs
-            continue
-        assert len(stacs) >= 5
+def test_access_control_is_off_in_c(listings: list[Listing]) -> None:
+    """stac only on the way to guest code; clac before every call of a C function."""
+    for found in listings:
         size = len(found.code.code)
-        last = ""
+        state = ""
+        calls = 0
         for insn in found.insns.values():
             if insn.mnemonic in ("stac", "clac"):
-                last = insn.mnemonic
-            external = insn.mnemonic == "call" and (
-                insn.op_str == "rax" or (insn.operands[0].type == x86.X86_OP_IMM and not 0 <= insn.operands[0].imm < size))
-            if external and insn.address < found.code.entries[0] and not is_thunk(found, insn):
-                assert last == "clac", f"{name}: {insn.address:x}"
-
-
-def is_thunk(found: Listing, insn: capstone.CsInsn) -> bool:
-    """A call of the indirect thunk goes to guest code; it is the one with stac before it."""
-    before = [other for at, other in found.insns.items() if insn.address - 8 <= at < insn.address]
-    return bool(found.variant.mitigations & RETPOLINE) and any(other.mnemonic == "stac" for other in before)
+                assert found.mitigations & SMAP
+                state = insn.mnemonic
+            external = insn.mnemonic == "call" and insn.target is not None and not 0 <= insn.target < size
+            if found.mitigations & SMAP and external and insn.at < found.code.entries[0]:
+                calls += 1
+                # The first is the thunk that enters guest code, where there are retpolines.
+                enters = calls == 1 and found.mitigations & RETPOLINE
+                assert state == ("stac" if enters else "clac"), f"{insn.at:x} {insn.text}"
 
 
 MAGIC = 0x5A4B3C2D
@@ -286,9 +284,8 @@ def test_short_branches_are_short(process: Core) -> None:
         assert pair.one(0, 0, 1) == "ok 0"
         pair.one(0, 3, 4)
         code = process.code(pair.image)
-        found = listing(code, VARIANTS[0])
-        branch = next(insn for insn in in_functions(found) if insn.mnemonic == "je")
-        assert branch.operands[0].imm == branch.address + branch.size + distance
+        branch = next(insn for insn in listing("", code, 0).functions() if insn.mnemonic == "je")
+        assert branch.target == branch.at + branch.size + distance
         if distance > 127:
             assert branch.size == 6
         elif distance < 48:

@@ -256,11 +256,10 @@ def prepared(op: isa.Op) -> tuple[list[Case], bytes]:
     return some, image_of(some).build()
 
 
-@pytest.mark.parametrize(
-    "op",
-    [op for op in isa.OPS if op.format in ROLES and op.a != "R" and op.name != "REF_NULL"],
-    ids=lambda op: op.name,
-)
+TESTED = [op for op in isa.OPS if op.format in ROLES and op.a != "R" and op.name != "REF_NULL"]
+
+
+@pytest.mark.parametrize("op", TESTED, ids=lambda op: op.name)
 def test_equal(op: isa.Op, engines: Engines) -> None:
     some, image = prepared(op)
     rng = random.Random(op.name)

@@ -335,7 +335,7 @@ pair(
     "work on bitmaps is bounded",
     "function is too complex",
     too_complex(2000),
-    too_complex(200),
+    too_complex(50),
     "i",
     slots=(8000, 0, 0, 0, 0),
 )

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A guest that spins on a processor of its own never reaches the slow path of a poll, where
+ * RCU-tasks learns that it can go on: synchronize_rcu_tasks() would wait for ever, for the whole
+ * system.  So each processor that runs a guest sends it there ten times a second.
+ */
+#include <linux/jiffies.h>
+#include <linux/timer.h>
+#include "kernel.h"
+
+static DEFINE_PER_CPU(struct timer_list, ticks);
+
+/* In a softirq on top of the guest; elsewhere there is none, and wj_tick_start begins again. */
+static void tick(struct timer_list *timer)
+{
+	if (!wj_current_context())
+		return;
+	set_tsk_need_resched(current);
+	set_preempt_need_resched();
+	mod_timer(timer, jiffies + HZ / 10);
+}
+
+void wj_tick_start(void)
+{
+	struct timer_list *timer = this_cpu_ptr(&ticks);
+
+	if (!timer_pending(timer))
+		mod_timer(timer, jiffies + HZ / 10);
+}
+
+void wj_tick_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		timer_setup(per_cpu_ptr(&ticks, cpu), tick, TIMER_PINNED);
+}
+
+void wj_tick_deinit(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		del_timer_sync(per_cpu_ptr(&ticks, cpu));
+}
