@@ -107,3 +107,10 @@ check: setup
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)
+
+# ---------------------------------------------------------------------------- figures
+
+## bench-quick    lua and sqlite3 under the JIT against native clang -O2
+.PHONY: bench-quick
+bench-quick: setup
+	$(PYTHON) bench/quick.py

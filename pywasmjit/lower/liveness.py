@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pywasmjit._isa import FARGS, IARGS, IREGS
 from pywasmjit.lower import emit, ir
 
+# Numbers of live values from this one on are counted together.
+PRESSURES = 47
 # The position of a use that does not exist.
 NEVER = 1 << 29
 # How often a loop is assumed to run.
@@ -48,11 +50,17 @@ class Analysis:
     # Frequency of calls in loop h; whether it has instructions that fix r0 and r1.
     loop_calls: dict[int, float] = field(default_factory=dict)
     loop_fixed: dict[int, bool] = field(default_factory=dict)
-    # Summed frequency of uses in loop h of each value that is defined outside; all uses in an
-    # inner loop count as one per entry to that.
+    # Summed frequency of uses in loop h of each value v that is defined outside, and, at key
+    # ~group, of uses and changes of a group of phis; all uses in an inner loop count as one per
+    # entry to that.
     loop_uses: dict[int, dict[int, float]] = field(default_factory=dict)
-    # Highest number of integer and of float values that live at the same time in loop h.
-    loop_pressure: dict[int, tuple[int, int]] = field(default_factory=dict)
+    # Summed frequency of the blocks of loop h in which so many integer or float values (list
+    # index: class, number) live at the same time.
+    loop_pressure: dict[int, list[list[float]]] = field(default_factory=dict)
+    # Phis that read each other form a group, mostly one variable of the source: its first phi.
+    group: dict[int, int] = field(default_factory=dict)
+    # Summed frequency of uses of v, not counting phis.
+    use_weight: list[float] = field(default_factory=list)
 
     def_block: list[int] = field(default_factory=list)
     number: list[int] = field(default_factory=list)  # of v in the live sets, -1: local
@@ -216,9 +224,21 @@ def _live_sets(fn: ir.Function, an: Analysis) -> None:
             home[v] = b
         generated.append(gen)
     phi_live = [0] * count
+    group = an.group
+    for block in blocks:
+        for v in block.phis:
+            group[v] = v
+
+    def leader(v: int) -> int:
+        while group[v] != v:
+            group[v] = v = group[group[v]]
+        return v
+
     for block in blocks:
         for v in block.phis:
             for p, u in zip(block.preds, uses[v], strict=True):
+                if u in group:
+                    group[leader(u)] = leader(v)
                 if web[u] < 0 or p >= block.index:
                     web[u] = v
                 phi_out[p].append(u)
@@ -228,6 +248,8 @@ def _live_sets(fn: ir.Function, an: Analysis) -> None:
                         g = number[u] = len(found)
                         found.append(u)
                     generated[p].add(g)
+    for v in group:
+        group[v] = leader(v)
     killed = [0] * count
     bit = 1
     for v in found:
@@ -285,7 +307,9 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
         an.loop_uses[h] = {}
         an.loop_calls[h] = 0.0
         an.loop_fixed[h] = False
-        an.loop_pressure[h] = (0, 0)
+        an.loop_pressure[h] = [[0.0] * (PRESSURES + 1), [0.0] * (PRESSURES + 1)]
+    use_weight = an.use_weight = [0.0] * count
+    group = an.group
 
     for b in reversed(an.order):
         end = position = an.end[b]
@@ -344,10 +368,15 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
                     if hot and not last_use[u]:
                         last_use[u] = position
                 next_use[u] = position
-                if h >= 0 and number[u] >= 0:
+                use_weight[u] += weight
+                if h >= 0 and (number[u] >= 0 or u in group):
                     d = home[u]
-                    if not h <= d <= an.loop_last[h]:
-                        table = an.loop_uses[h]
+                    table = an.loop_uses[h]
+                    if h <= d <= an.loop_last[h]:
+                        if u in group:
+                            key = ~group[u]
+                            table[key] = table.get(key, 0.0) + weight
+                    else:
                         table[u] = table.get(u, 0.0) + weight
                         outer = h
                         while hot and outer >= 0 and not outer <= d <= an.loop_last[outer]:
@@ -417,22 +446,35 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
                 if n != NEVER and call < (block_last[v] if n <= end else NEVER):
                     cross[v] += weight
         if h >= 0:
-            x, y = an.loop_pressure[h]
-            an.loop_pressure[h] = (max(x, most_ints), max(y, most_floats))
+            histogram = an.loop_pressure[h]
+            histogram[0][min(most_ints, PRESSURES)] += weight
+            histogram[1][min(most_floats, PRESSURES)] += weight
     an.calls.reverse()
     an.fixed.reverse()
+    # A change of a phi's variable counts as a use.
+    for block in blocks:
+        for v in block.phis:
+            for p, u in zip(block.preds, all_uses[v], strict=True):
+                h = an.loop[p]
+                if h >= 0 and u not in group and home[u] >= h:
+                    table = an.loop_uses[h]
+                    key = ~group[v]
+                    table[key] = table.get(key, 0.0) + an.freq[p] / len(blocks[p].succs)
     for h in sorted(an.loop_last, reverse=True):
         outer = an.parent[h]
         if outer >= 0:
             an.loop_calls[outer] += an.loop_calls[h]
             an.loop_fixed[outer] |= an.loop_fixed[h]
-            x, y = an.loop_pressure[outer]
-            z, w = an.loop_pressure[h]
-            an.loop_pressure[outer] = (max(x, z), max(y, w))
+            for mine, theirs in zip(an.loop_pressure[h], an.loop_pressure[outer], strict=True):
+                for i, weight in enumerate(mine):
+                    theirs[i] += weight / LOOP_WEIGHT
             # Seen from the outer loop, the inner one needs a value in a register once per entry.
             entries = an.freq[h] / LOOP_WEIGHT
             last = an.loop_last[outer]
             table = an.loop_uses[outer]
             for u, weight in an.loop_uses[h].items():
-                if not outer <= home[u] <= last:
-                    table[u] = table.get(u, 0.0) + min(weight, entries)
+                if u >= 0 and outer <= home[u] <= last:
+                    if u not in group:
+                        continue
+                    u = ~group[u]
+                table[u] = table.get(u, 0.0) + min(weight, entries)

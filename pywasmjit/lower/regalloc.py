@@ -411,27 +411,19 @@ class Allocation:
                     del entry[v]
         phis = [v for v in block.phis if next_use[v] != NEVER]
         if b in an.loop_last:
-            self.header(b, entry, phis)
+            self.header(b, entry, phis, edges, total)
         used = 0
         for r in entry.values():
             used |= 1 << r
         for v in phis:
+            if v in entry or v in self.memory_phis:
+                continue
             cls = CLASS[types[v]]
             cand = self.allowed & ~used & cls
-            if not cand:
-                # The value whose next use is farthest stays in memory, maybe the phi itself.
-                worst, distance = v, next_use[v]
-                for u, r in entry.items():
-                    if 1 << r & cls and next_use[u] > distance:
-                        worst, distance = u, next_use[u]
-                if worst == v:
-                    self.memory_phis[v] = b
-                    self.slot_last[v] = self.position
-                    continue
-                cand = 1 << entry.pop(worst)
-                if worst in block.phis:
-                    self.memory_phis[worst] = b
-                    self.slot_last[worst] = self.position
+            if not cand or self.better_in_memory(v, edges, total):
+                self.memory_phis[v] = b
+                self.slot_last[v] = self.position
+                continue
             r = self.phi_register(v, cand, edges, total)
             entry[v] = r
             used |= 1 << r
@@ -475,111 +467,150 @@ class Allocation:
             return max(scores, key=scores.__getitem__)
         return self.pick(v, cand, -1)
 
-    def header(self, b: int, entry: dict[int, int], phis: list[int]) -> None:
-        """Choose what is in registers throughout the loop with header b; changes entry."""
+    def better_in_memory(self, v: int, edges: list[_Edge], total: float) -> bool:
+        """Whether a phi costs less in its slot than in a register at the start of its block."""
+        uses = self.fn.uses[v]
+        loads = stores = 0.0
+        for state, clean, w, j in edges:
+            u = uses[j]
+            r = state.get(u, -1)
+            if r < 0:
+                if u not in self.remat:
+                    loads += w
+                else:
+                    stores += w
+            elif not clean >> r & 1:
+                stores += w
+        if not loads:
+            return False
+        stores += self.an.use_weight[v]
+        if self.an.web[v] in self.memory_phis:
+            loads += total
+        return stores < loads
+
+    def header(
+        self, b: int, entry: dict[int, int], phis: list[int], edges: list[_Edge], total: float
+    ) -> None:
+        """Choose what is in registers throughout the loop with header b; changes entry.
+
+        Each candidate, a value that lives through the loop or a phi, is worth the uses that
+        would have to reload it.  It is not worth a register if evicting it where too many
+        values live at the same time, or at calls, costs more.
+        """
         an = self.an
         types, next_use = self.fn.type, an.next_use
         start, end = an.start[b], an.loop_end[b]
         weights = an.loop_uses[b]
-        calls = an.loop_calls[b]
-        # A call costs a value in a caller-saved register a reload, at most one per use.
-        threshold = min(calls, self.weight) if calls else 0.0
+        # A call costs a value in a caller-saved register a reload, at most one per iteration.
+        call_cost = min(an.loop_calls[b], self.weight)
         first_uses = self.loop_first[b] = {}
-        used: tuple[list[tuple[float, int]], list[tuple[float, int]]] = ([], [])
-        unused: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+        candidates: tuple[list[tuple[float, int]], list[tuple[float, int]]] = ([], [])
         live = an.live_in[b]
         while live:
             low = live & -live
             live ^= low
             v = an.globals[low.bit_length() - 1]
             w = weights.get(v, 0.0)
-            side = 0 if CLASS[types[v]] == INTS else 1
             if w > 0.05 * self.weight:
                 n = next_use[v]
                 first_uses[v] = n - start if n <= end else end - start
-                used[side].append((w, v))
-            else:
-                unused[side].append((next_use[v], v))
+            if v in self.remat:
+                w *= 0.5
+            candidates[CLASS[types[v]] != INTS].append((w, v))
         for v in phis:
             first_uses[v] = max(0, min(next_use[v], end) - start)
+            candidates[CLASS[types[v]] != INTS].append((weights.get(~an.group[v], 0.0), v))
         self.loop_uses = first_uses
+        own = set(phis)
 
-        for side, cls in ((0, INTS), (1, FLOATS)):
-            room = (self.allowed & cls).bit_count()
-            peak = an.loop_pressure[b][side]
-            mine = sorted(used[side], reverse=True)
-            rest = sorted(unused[side])
-            phi_count = sum(1 for v in phis if CLASS[types[v]] == cls)
-            # Values that must be somewhere in the loop at its tightest point.
-            needed = max(peak - len(rest), min(len(mine) + phi_count, room))
-            spare = max(0, room - needed)
-            overflow = peak - len(rest) - room
-            while overflow > 0 and mine and mine[-1][0] <= 1.01 * self.weight:
-                entry.pop(mine.pop()[1], None)
-                overflow -= 1
-            while len(mine) + phi_count > room and mine:
-                entry.pop(mine.pop()[1], None)
-            taken = 0
-            for r in entry.values():
-                taken |= 1 << r
-            if not calls:
-                for _, v in rest:
-                    if v in entry:
-                        spare -= 1
-                        if spare < 0:
-                            del entry[v]
-                avoid = 3 if an.loop_fixed[b] and side == 0 else 0
-                self.place(entry, [v for _, v in mine], cls & ~avoid, cls)
+        for cls, mine, histogram in zip((INTS, FLOATS), candidates, an.loop_pressure[b], strict=True):
+            if not mine:
                 continue
-            # With calls: callee-saved registers go to the values used most, phis included.
-            keep: list[int] = []
-            safe = (self.allowed & cls & CALLEE).bit_count()
-            crossing = 0
-            for v in phis:
-                if CLASS[types[v]] == cls and an.cross[v] > 0.1 * self.weight:
-                    crossing += 1
-            safe = max(0, safe - min(crossing, 2))
+            room = (self.allowed & cls).bit_count()
+            mine.sort(reverse=True)
+            in_memory: list[int] = []
+            crowded = sum(histogram[room + 1 :])
+            while mine:
+                w, v = mine[-1]
+                if len(mine) <= room and w >= 1.5 * crowded:
+                    break
+                mine.pop()
+                in_memory.append(v)
+                if room + len(in_memory) < len(histogram):
+                    crowded -= histogram[room + len(in_memory)]
+            spare = (self.allowed & cls & CALLEE).bit_count()
+            safe: list[int] = []
+            others: list[int] = []
             for w, v in mine:
-                if safe > 0:
-                    safe -= 1
-                    keep.append(v)
-                elif w > threshold * 1.1:
-                    keep.append(v)
+                if v not in entry and v not in own and w < total:
+                    in_memory.append(v)
+                elif not call_cost or (v in own and an.cross[v] <= 0.05 * self.weight):
+                    others.append(v)
+                elif spare:
+                    spare -= 1
+                    safe.append(v)
+                elif w > (2 * call_cost if v in own else call_cost):
+                    others.append(v)
+                else:
+                    in_memory.append(v)
+            for v in in_memory:
+                if v in own:
+                    self.memory_phis[v] = b
+                    self.slot_last[v] = self.position
                 else:
                     entry.pop(v, None)
-            for _, v in rest:
-                r = entry.get(v, -1)
-                if r >= 0 and (safe <= 0 or not 1 << r & CALLEE):
-                    del entry[v]
-                elif r >= 0:
-                    safe -= 1
-            self.place(entry, keep, cls & CALLEE or cls, cls)
+            avoid = 3 if an.loop_fixed[b] and cls == INTS else 0
+            usable = self.allowed & cls
+            self.place(entry, safe, usable & CALLEE, 0, own, edges, total)
+            self.place(entry, others, usable & ~avoid, usable, own, edges, total)
 
-    def place(self, entry: dict[int, int], values: list[int], good: int, cls: int) -> None:
-        """Give `values`, most important first, registers in `good` while there are any."""
-        good &= self.allowed
-        cls &= self.allowed
-        taken = 0
-        for r in entry.values():
-            taken |= 1 << r
+    def place(
+        self,
+        entry: dict[int, int],
+        values: list[int],
+        good: int,
+        possible: int,
+        phis: set[int],
+        edges: list[_Edge],
+        total: float,
+    ) -> None:
+        """Give `values`, most important first, registers in `good`, else in `possible`.
+
+        Values that hold one of `good` already keep it.  If `possible` is empty, others lose
+        theirs, and those of `values` that get none are no longer in `entry`.
+        """
+        wanted = set(values)
+        kept = 0
+        for v, r in entry.items():
+            if v in wanted and 1 << r & good:
+                kept |= 1 << r
         for v in values:
             r = entry.get(v, -1)
             if r >= 0 and 1 << r & good:
                 continue
-            cand = good & ~taken
+            taken = kept
+            holder: dict[int, int] = {}
+            for u, at in entry.items():
+                taken |= 1 << at
+                holder[at] = u
+            cand = good & ~taken or possible & ~taken
             if not cand:
-                if r >= 0:
+                cand = good & ~kept
+                if not cand or possible:
                     continue
-                cand = cls & ~taken
-                if not cand:
-                    continue
-            if r >= 0:
-                taken &= ~(1 << r)
-            elif v in self.remat and self.remat[v][0] != _isa.F64_CONST and cand.bit_count() < 3:
-                continue
-            r = (cand & -cand).bit_length() - 1
-            entry[v] = r
-            taken |= 1 << r
+            if v in phis:
+                c = self.phi_register(v, cand, edges, total)
+            else:
+                c = (cand & -cand).bit_length() - 1
+            if c in holder:
+                del entry[holder[c]]
+            entry[v] = c
+            kept |= 1 << c
+            if v in phis:
+                self.web_reg[v] = c
+                w = self.an.web[v]
+                if w >= 0:
+                    self.web_reg[w] = c
 
     # Instructions
 

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""100,000 requests: no error, no descriptor and no memory left behind."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from conftest import Host
+from nginx_server import Nginx
+
+HTTP = """
+    access_log off;
+    keepalive_requests 1000000;
+    server { listen 127.0.0.1:{port}; root {directory}/html; }
+"""
+REQUESTS = 100_000
+
+
+def descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def resident(pid: int) -> int:
+    """KiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1])  # type: ignore[index]
+
+
+def test_100000_requests(jit: Host, guest: Callable[[str], Path], tmp_path: Path) -> None:
+    with Nginx(jit, guest("nginx"), tmp_path, "worker_processes 1;\n", HTTP) as server:
+        (tmp_path / "html" / "1k").write_bytes(b"x" * 1024)
+
+        def load(seconds: int) -> int:
+            """Requests done in that time; any error fails."""
+            done = subprocess.run(
+                ["wrk", "-t1", "-c64", f"-d{seconds}", f"http://127.0.0.1:{server.port}/1k"],
+                capture_output=True, text=True, check=True, timeout=120,
+            ).stdout
+            assert "Socket errors" not in done and "Non-2xx" not in done, done
+            return int(re.search(r"(\d+) requests in", done)[1])  # type: ignore[index]
+
+        load(1)
+        (worker,) = server.workers
+        before = descriptors(worker), resident(worker)
+        count = 0
+        for _ in range(40):
+            count += load(2)
+            if count >= REQUESTS:
+                break
+        assert count >= REQUESTS
+        after = descriptors(worker), resident(worker)
+        assert after[0] <= before[0] and after[1] <= before[1] + 256
+        assert server.workers == [worker]

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The rules of the kernel-mode process (kmod/linux/): filters, limits, and what must not be stalled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ring0 import HERE, Ring0
+
+from pywasmjit import kbuild
+from pywasmjit.vm.packages import Kernel
+from pywasmjit.vm.pool import MachinePool
+
+HERE_ON_THE_HOST = Path(__file__).parent
+
+# A seccomp filter on getppid (110) in classic BPF: load the number, compare, kill or allow.
+FILTER = """
+import ctypes, os, struct, sys
+action = int(sys.argv[1], 0)
+program = b"".join(struct.pack("<HBBI", *line) for line in (
+    (0x20, 0, 0, 0), (0x15, 0, 1, 110), (0x06, 0, 0, action), (0x06, 0, 0, 0x7fff0000)))
+buffer = ctypes.create_string_buffer(program)
+header = struct.pack("<HxxxxxxQ", 4, ctypes.addressof(buffer))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, header, 0, 0) == 0
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@pytest.fixture(scope="module")
+def ring0_machine(machines: MachinePool, kernel: Kernel) -> Ring0:
+    return Ring0(machines.get(kernel.series, lifetime=3600), kernel)
+
+
+@pytest.fixture
+def ring0(ring0_machine: Ring0) -> Iterator[Ring0]:
+    """Loads the module; afterwards it must be possible to remove it, and the kernel be unhurt."""
+    with ring0_machine.machine.checked():
+        ring0_machine.insert()
+        yield ring0_machine
+        ring0_machine.remove()
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "output"),
+    [("0x80000000", 128 + 31, ""), ("0x7fff0000", 0, "wrong: 0\n")],
+    ids=["kill", "allow"],
+)
+def test_seccomp_filters_are_enforced(ring0: Ring0, action: str, status: int, output: str) -> None:
+    command = ring0.command("ring0", "calls", "3")
+    result = ring0.machine.run(["python3", "-c", FILTER, action, *command])
+    assert (result.status, result.text) == (status, output)
+
+
+def test_strace_sees_the_system_calls_of_guests(ring0: Ring0) -> None:
+    command = " ".join(ring0.command("ring0", "calls", "7"))
+    result = ring0.machine.run(f"strace -f -e trace=getppid -o {HERE}/trace {command}")
+    assert result.text == "wrong: 0\n"
+    trace = ring0.machine.run(f"cat {HERE}/trace").text
+    assert len(re.findall(r"getppid\(\)\s+= \d+", trace)) == 8
+
+
+def test_strace_sees_signals_and_forks(ring0: Ring0) -> None:
+    command = " ".join(ring0.command("ring0", "fork", "5"))
+    result = ring0.machine.run(f"strace -f -o {HERE}/trace {command}")
+    assert result.text == "wrong: 0\n"
+    assert ring0.machine.run(f"grep -c 'exited with' {HERE}/trace").text == "6\n"
+
+
+def test_a_spinning_guest_does_not_hold_up_rcu_tasks(
+    ring0: Ring0, kernel: Kernel, tmp_path: Path
+) -> None:
+    module = kbuild.build_module(
+        kernel.headers, tmp_path / "rcutasks.ko", source=HERE_ON_THE_HOST / "rcutasks",
+        paths=("Kbuild", "rcutasks.c"),
+    )
+    there = ring0.machine.copy_in(module, HERE)
+    guest = ring0.start("busyloop", "loop")
+    guest.wait_for_output("loop")
+    ring0.machine.run(f"dmesg -C; insmod {there} 2>/dev/null", timeout=30)
+    found = re.search(r"rcutasks: (\d+) ms", ring0.machine.run("dmesg").text)
+    assert found and int(found[1]) < 3000
+    assert guest.poll() is None
+    ring0.machine.run(f"kill -9 {guest.pid}", check=True)
+    guest.wait()
+
+
+def test_a_user_has_a_limited_number_of_guests(ring0: Ring0) -> None:
+    parameter = "/sys/module/wasm/parameters/max_guests"
+    command = " ".join(ring0.command("busyloop", "blocked"))
+    as_nobody = f"setpriv --reuid=65534 --regid=65534 --clear-groups {command}"
+    ring0.machine.run(f"echo 2 > {parameter}", check=True)
+    guests = [ring0.machine.popen(as_nobody) for _ in range(2)]
+    for guest in guests:
+        guest.wait_for_output("blocked")
+    refused = ring0.machine.run(as_nobody)
+    assert refused.status == 71
+    assert "the kernel cannot load the guest (error 11)" in refused.text
+    ring0.machine.run(f"kill -9 {guests[0].pid}", check=True)
+    guests[0].wait()
+    third = ring0.machine.popen(as_nobody)
+    third.wait_for_output("blocked")
+    for guest in (guests[1], third):
+        ring0.machine.run(f"kill -9 {guest.pid}", check=True)
+        guest.wait()
+
+
+def test_a_user_cannot_fill_the_executable_memory(ring0: Ring0) -> None:
+    command = " ".join(ring0.command("hello"))
+    as_nobody = f"setpriv --reuid=65534 --regid=65534 --clear-groups {command}"
+    ring0.machine.run("echo 0 > /sys/module/wasm/parameters/max_code", check=True)
+    refused = ring0.machine.run(as_nobody)
+    assert refused.status == 65
+    assert "no executable memory" in refused.text
+    ring0.machine.run("echo 50 > /sys/module/wasm/parameters/max_code", check=True)
+    assert ring0.machine.run(as_nobody).status == 0
+
+
+def test_misuse_of_the_device_is_refused(ring0: Ring0) -> None:
+    ring0.command("hello")
+    script = ring0.machine.copy_in(HERE_ON_THE_HOST / "device.py", HERE)
+    result = ring0.machine.run(f"python3 {script}")
+    expected = """
+        ioctl-1 ENOTTY|ioctl-2 ENOTTY|ioctl-1234 ENOTTY|ioctl-c0606a12 ENOTTY|ioctl-6a10 ENOTTY
+        run-before-load ESRCH|stats-before-load ESRCH|claim-nothing ESRCH|claim-forged ESRCH
+        load-version EPROTO|load-flags EINVAL|load-memory EINVAL|load-no-arguments EINVAL
+        load-too-large EFBIG|load-empty EINVAL|load-bad-address EFAULT|load-strings EINVAL
+        load-count EINVAL|load-garbage EINVAL|load OK|load-again EEXIST|run-version EPROTO
+        run-op EINVAL|run-reserved EINVAL|signal-before-start EINVAL|run-in-another-thread ESRCH
+        run-in-a-child ESRCH|claim-in-a-child ESRCH|run-read-only EFAULT|signal-0 EINVAL
+        signal-65 EINVAL|hello, world|event 1|event 1|event 1|event 1
+    """
+    wanted = [line.strip() for row in expected.strip().splitlines() for line in row.split("|")]
+    assert result.text.splitlines() == wanted
