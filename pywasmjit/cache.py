@@ -12,12 +12,17 @@ import contextlib
 import hashlib
 import os
 import stat
-import tempfile
+import struct
+import time
 from pathlib import Path
 
 from pywasmjit import _isa
 
 SYSTEM_CACHE = Path("/var/cache/pywasmjit/images")
+
+_NEW = ".new-"
+_ABANDONED = 3600  # seconds
+_HEADER = struct.Struct("<8sQI")  # of image.h: magic, isa hash, size
 
 
 def directory() -> Path | None:
@@ -70,7 +75,25 @@ def find(name: str) -> tuple[int | None, str]:
     if not stat.S_ISREG(status.st_mode) or not _private(status):
         os.close(descriptor)
         return None, f"{place / name} can be written by others or belongs to somebody else"
+    header = os.pread(descriptor, _HEADER.size, 0)
+    if len(header) != _HEADER.size or _HEADER.unpack(header)[1:] != (_isa.ISA_HASH, status.st_size):
+        os.close(descriptor)
+        return None, f"{place / name} is damaged"
     return descriptor, ""
+
+
+def _remove(path: Path | None) -> None:
+    if path is not None:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _sweep(place: Path) -> None:
+    """Remove what processes that were killed have left behind."""
+    for path in place.glob(f"{_NEW}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
 
 
 def store(name: str, image: bytes) -> str:
@@ -82,19 +105,23 @@ def store(name: str, image: bytes) -> str:
     place = directory()
     if place is None:
         return "there is no HOME to keep a cache in"
-    temporary = ""
+    temporary: Path | None = None
     try:
         place.mkdir(mode=0o755, parents=True, exist_ok=True)
         if not _private(os.stat(place)):
             return f"{place} can be written by others or belongs to somebody else"
-        descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=place)
+        _sweep(place)
+        temporary = place / f"{_NEW}{os.getpid()}-{time.time_ns()}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(image)
+            file.flush()
             os.fchmod(file.fileno(), 0o644)
         os.rename(temporary, place / name)
     except OSError as error:
-        if temporary:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+        _remove(temporary)
         return f"{place}: {error.strerror}"
+    except BaseException:
+        _remove(temporary)
+        raise
     return ""

@@ -4,24 +4,47 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from pywasmjit import __version__, launch
-from pywasmjit.errors import OutputError, PywasmjitError, UsageError
-from pywasmjit.vm import cli as vm_cli
+from pywasmjit.errors import InternalError, ModuleError, OutputError, PywasmjitError, SystemCallError
 
+EXAMPLES = """\
+examples:
+  pywasmjit exec nginx.wasm -c /etc/nginx/nginx.conf
+  pywasmjit exec --host user --trace hello.wasm
+  pywasmjit compile nginx.wasm -o nginx.image
+  pywasmjit objdump hello.wasm --function main
+
+`pywasmjit COMMAND --help` shows a command's options.
+"""
 EXIT_CODES = """\
 exit codes:
-  2   usage                          71  the system refused something
-  65  bad module or image            73  output cannot be written
-  66  input cannot be read           77  permission denied
-  69  a host or a tool is missing    70  internal error
+  0    done                           71   the system refused something
+  2    usage                          73   output cannot be written
+  65   bad module or image            77   permission denied
+  66   input cannot be read           130  interrupted
+  69   a host or a tool is missing    141  nobody reads the output
+  70   internal error
   exec passes the guest's exit status and fatal signal through.
 """
+EXEC = """\
+Run a WebAssembly program, lowering it first if the cache does not have it.  Options go before FILE,
+the program's arguments after it.
+"""
+OBJDUMP = """\
+Show a file's functions as WebAssembly, as bytecode and as machine code.  Nothing is run.
+"""
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+# These need nothing of what the other commands import.
+LIGHT = frozenset({"exec", "compile", "validate", "objdump"})
 
 SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -32,7 +55,7 @@ def size(text: str) -> int:
     unit = text[len(digits) :].upper()
     if not digits.isdigit() or unit not in SIZES:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 256M")
-    return int(digits) * SIZES[unit]
+    return min(int(digits) * SIZES[unit], launch.ALL_MEMORY)
 
 
 def setting(text: str) -> str:
@@ -42,12 +65,22 @@ def setting(text: str) -> str:
     return text
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """All commands and options; man pages and completion are made from it."""
-    parser = argparse.ArgumentParser(
+class Parser(argparse.ArgumentParser):
+    """One line for a wrong command line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"pywasmjit: {message}; see `{self.prog} --help`\n")
+
+
+def build_parser(light: bool = False) -> argparse.ArgumentParser:
+    """All commands and options; man pages and completion are made from it.
+
+    light: without the commands that are slow to import.
+    """
+    parser = Parser(
         prog="pywasmjit",
         description="Run POSIX servers, compiled to WebAssembly, inside the Linux kernel.",
-        epilog=EXIT_CODES,
+        epilog=f"{EXAMPLES}\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -55,7 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="store_true", help="show phases with their times")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    command = commands.add_parser("exec", help="run a wasm file", allow_abbrev=False)
+    command = commands.add_parser("exec", help="run a wasm file", allow_abbrev=False, description=EXEC)
     command.add_argument("--host", choices=("auto", "kernel", "user"), default="auto",
                          help="where to run it (default: the kernel where it can be, saying so if not)")
     command.add_argument("--engine", choices=("jit", "interp"), default="jit",
@@ -69,26 +102,43 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--stats", default="", metavar="PATH",
                          help="append counters to this file when a guest process ends")
     command.add_argument("file", type=Path, metavar="FILE", help="a .wasm file or a compiled image")
-    command.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARG")
+    rest = command.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARG",
+                                help="the program's arguments")
+    rest.required = False  # else a missing FILE is reported as both
     command.set_defaults(function=run_exec)
 
-    command = commands.add_parser("compile", help="lower a wasm file to an image", allow_abbrev=False)
-    command.add_argument("-o", "--output", type=Path, required=True, metavar="IMAGE")
-    command.add_argument("file", type=Path, metavar="FILE")
+    command = commands.add_parser("compile", help="lower a wasm file to an image", allow_abbrev=False,
+                                  description="Lower a wasm file to an image, which exec can run.")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="IMAGE",
+                         help="where to write the image")
+    command.add_argument("file", type=Path, metavar="FILE", help="a .wasm file")
     command.set_defaults(function=run_compile)
 
-    command = commands.add_parser("validate", help="check a wasm file", allow_abbrev=False)
-    command.add_argument("file", type=Path, metavar="FILE")
+    command = commands.add_parser("validate", help="check a wasm file", allow_abbrev=False,
+                                  description="Check a wasm file; no output if it is valid WebAssembly 2.0.")
+    command.add_argument("file", type=Path, metavar="FILE", help="a .wasm file")
     command.set_defaults(function=run_validate)
 
+    command = commands.add_parser("objdump", help="show a file's functions, down to machine code",
+                                  allow_abbrev=False, description=OBJDUMP)
+    command.add_argument("--function", dest="wanted", default="", metavar="NAME|INDEX",
+                         help="only this one (default: all)")
+    command.add_argument("file", type=Path, metavar="FILE", help="a .wasm file or a compiled image")
+    command.set_defaults(function=run_objdump)
+
     command = commands.add_parser("wast", help="run test scripts of the WebAssembly specification",
-                                  allow_abbrev=False)
-    command.add_argument("--engine", choices=("jit", "interp", "both"), default="both")
+                                  allow_abbrev=False,
+                                  description="Run test scripts of the WebAssembly specification.")
+    command.add_argument("--engine", choices=("jit", "interp", "both"), default="both",
+                         help="on which engine (default: both)")
     command.add_argument("scripts", nargs="*", type=Path, metavar="FILE.wast",
                          help="default: the official suite of WebAssembly 2.0 without SIMD")
     command.set_defaults(function=run_wast)
 
-    vm_cli.add_parser(commands)
+    if not light:
+        from pywasmjit.vm import cli as vm_cli
+
+        vm_cli.add_parser(commands)
     return parser
 
 
@@ -121,14 +171,7 @@ def run_exec(options: argparse.Namespace) -> int:
 
 
 def run_compile(options: argparse.Namespace) -> int:
-    image = launch.lower(launch.read_file(options.file), noter(options.verbose))
-    temporary = options.output.with_name(f".{options.output.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(image)
-        temporary.rename(options.output)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{options.output}: {error.strerror}") from error
+    launch.compile_file(options.file, options.output, noter(options.verbose))
     return 0
 
 
@@ -139,34 +182,82 @@ def run_validate(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_objdump(options: argparse.Namespace) -> int:
+    from pywasmjit import objdump
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    return objdump.main(options.file, options.wanted, noter(options.verbose), sys.stdout.write)
+
+
 def run_wast(options: argparse.Namespace) -> int:
     from pywasmjit import wast_run
 
     return wast_run.main(options.scripts, options.engine)
 
 
+def complain(text: str) -> None:
+    """One line on standard error, if there is one."""
+    try:
+        print(f"pywasmjit: {text}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        sys.stderr = None
+
+
+def _drop_output() -> None:
+    """What standard output still holds goes nowhere: Python would try, and complain, at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _describe(error: PywasmjitError, options: argparse.Namespace | None) -> str:
+    """The error's text, with the file's name where the error itself does not know it."""
+    text = str(error)
+    file = getattr(options, "file", None)
+    if file is None or not isinstance(error, ModuleError | InternalError) or text.startswith(f"{file}: "):
+        return text
+    return f"{file}: {text}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; every error a user can cause is one line and a stable exit code."""
-    options = build_parser().parse_args(arguments)
-    function: Callable[[argparse.Namespace], int] = options.function
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = None
     try:
-        return function(options)
-    except UsageError as error:
-        print(f"pywasmjit: {error}", file=sys.stderr)
-        return error.exit_code
+        first = next((word for word in words if word not in ("-v", "--verbose")), "")
+        try:
+            options = build_parser(first in LIGHT).parse_args(words)
+            function: Callable[[argparse.Namespace], int] = options.function
+            return function(options)
+        finally:
+            # Here, where it can be reported: Python itself does it too late.
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except PywasmjitError as error:
-        where = f"{options.file}: " if getattr(options, "file", None) else ""
-        text = str(error)
-        print(f"pywasmjit: {text if text.startswith(where) else where + text}", file=sys.stderr)
+        complain(_describe(error, options))
         return error.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_output()
         return 141
     except KeyboardInterrupt:
         return 130
     except MemoryError:
-        print("pywasmjit: out of memory", file=sys.stderr)
-        return 71
+        complain("out of memory")
+        return SystemCallError.exit_code
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        complain(f"{where}{error.strerror or error}")
+        if error.errno not in NO_SPACE:
+            return SystemCallError.exit_code
+        _drop_output()
+        return OutputError.exit_code
+    except Exception as error:
+        if options is not None and options.verbose:
+            import traceback
+
+            traceback.print_exc()
+        text = " ".join(str(error).split())
+        complain(f"internal error: {type(error).__name__}: {text} (`pywasmjit -v` shows where)")
+        return InternalError.exit_code
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -16,13 +18,18 @@ from pywasmjit.errors import (
     DecodeError,
     HostUnavailableError,
     InputError,
+    ModuleError,
+    OutputError,
     SystemCallError,
+    UnsupportedError,
+    UsageError,
 )
 
 DEVICE = Path("/dev/wasm")
 IMAGE_MAGIC = b"\0wjimg\0\1"
 WASM_MAGIC = b"\0asm"
 ALL_MEMORY = 1 << 32
+MAX_FILE = 256 << 20  # that of images (image.h); and /dev/zero has an end
 
 Note = Callable[[str], None]
 
@@ -46,20 +53,48 @@ class Options:
 def read_file(path: Path) -> bytes:
     """The file's bytes, or an InputError or AccessError that names it."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
     except PermissionError as error:
         raise AccessError(f"{path}: permission denied: run as a user who may read it") from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
+    if len(data) > MAX_FILE:
+        raise UnsupportedError(f"larger than {MAX_FILE >> 20} MiB")
+    return data
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file so that nobody ever sees half of it; OutputError if that cannot be.
+
+    What is no regular file (/dev/stdout) is written to, not replaced.
+    """
+    temporary: Path | None = None
+    try:
+        path = Path(os.path.realpath(path))
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
+        temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            raise OutputError(f"{path}: {error.strerror}") from error
+        raise
 
 
 def launcher() -> Path:
     """The launcher's path: $PYWASMJIT_LAUNCHER, beside the package, or in the checkout's build/."""
-    package = Path(__file__).resolve().parent
-    candidates = [package / "bin" / "pywasmjit-launch", package.parent / "build" / "pywasmjit-launch"]
     if override := os.environ.get("PYWASMJIT_LAUNCHER"):
-        candidates.insert(0, Path(override))
-    for candidate in candidates:
+        if os.access(override, os.X_OK):
+            return Path(override)
+        raise HostUnavailableError(f"$PYWASMJIT_LAUNCHER is {override}, which is no program")
+    package = Path(__file__).resolve().parent
+    for candidate in (package / "bin" / "pywasmjit-launch", package.parent / "build" / "pywasmjit-launch"):
         if candidate.exists():
             return candidate
     raise HostUnavailableError(
@@ -80,13 +115,39 @@ def lower(wasm: bytes, note: Note) -> bytes:
     return lower_module(module)
 
 
-def image_of(data: bytes, path: Path, note: Note) -> int:
+def _check_magic(data: bytes) -> None:
+    """DecodeError if this is not even the beginning of a module."""
+    if data[:4] == WASM_MAGIC:
+        return
+    if not data:
+        raise DecodeError("the file is empty")
+    if data[:6] == IMAGE_MAGIC[:6]:
+        raise ModuleError("this is an image already, not a wasm module")
+    raise DecodeError("neither a wasm module nor an image", offset=0)
+
+
+def compile_file(source: Path, target: Path, note: Note) -> None:
+    """Lower a wasm file to an image file."""
+    data = read_file(source)
+    _check_magic(data)
+    # Before the work, not after it.
+    with contextlib.suppress(OSError):
+        if target.samefile(source):
+            raise UsageError(f"{target}: the image would replace the wasm file")
+    if target.is_dir():
+        raise OutputError(f"{target}: Is a directory")
+    if not target.parent.is_dir():
+        raise OutputError(f"{target.parent}: no such directory")
+    write_file(target, lower(data, note))
+
+
+def image_of(data: bytes, note: Note) -> int:
     """A descriptor of the image of a wasm file (cached or made now) or of an image file."""
     if data[:8] == IMAGE_MAGIC:
         return _memory_file(data)
-    if data[:4] != WASM_MAGIC:
-        what = "empty" if not data else "neither a wasm module nor an image"
-        raise DecodeError(f"{path} is {what}", offset=0)
+    if data[:6] == IMAGE_MAGIC[:6]:
+        raise ModuleError("the image was made by another version of pywasmjit: compile it again")
+    _check_magic(data)
     name = cache.key(data)
     descriptor, why = cache.find(name)
     if why:
@@ -134,8 +195,9 @@ def execute(options: Options) -> None:
     """Become the launcher; returns only by an exception."""
     started = time.monotonic()
     program = launcher()
-    descriptor = image_of(read_file(options.file), options.file, options.note)
+    data = read_file(options.file)
     host = choose_host(options.host)
+    descriptor = image_of(data, options.note)
     command = [
         "pywasmjit-launch",
         f"--host={host}",
@@ -156,6 +218,9 @@ def execute(options: Options) -> None:
         environment[name] = value
     options.note(f"{host} host, {options.engine} engine, {time.monotonic() - started:.3f} s so far")
     os.set_inheritable(descriptor, True)
+    # Python ignores these; the guest starts as any program does.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     try:
         os.execve(program, command, environment)
     except OSError as error:

@@ -9,6 +9,7 @@ code); they do not depend on where the code runs.
 from __future__ import annotations
 
 import os
+import re
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from pywasmjit.wasm.opcodes import BLOCK, ELSE, END, IF, LOOP, VALUE_TYPE_NAMES
 
 CODE_HEADER: Final = struct.Struct("<8sQII")  # kmod/user/dump.c
 CODE_MAGIC: Final = b"wjcode\0\1"
+_CALL: Final = re.compile(r"\bCALL func (\d+)$", re.MULTILINE)
 NO_CAPSTONE: Final = "capstone is not installed: pip install capstone"
 
 
@@ -56,7 +58,9 @@ def machine_code(image: int) -> MachineCode:
     """
     command = [str(launch.launcher()), f"--image-fd={image}", "--dump-code"]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, pass_fds=[image], check=False)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, pass_fds=[image], check=False
+        )
     except OSError as error:
         raise SystemCallError(f"{command[0]}: {error.strerror}") from error
     if done.returncode:
@@ -68,7 +72,8 @@ def machine_code(image: int) -> MachineCode:
     starts = CODE_HEADER.size + 4 * count
     if magic != CODE_MAGIC or len(done.stdout) != starts + size:
         raise HostUnavailableError("the launcher is of another version: run `make launcher`")
-    return MachineCode(base, struct.unpack_from(f"<{count}I", done.stdout, CODE_HEADER.size), done.stdout[starts:])
+    offsets = struct.unpack_from(f"<{count}I", done.stdout, CODE_HEADER.size)
+    return MachineCode(base, offsets, done.stdout[starts:])
 
 
 def _disassembler() -> Any:
@@ -109,7 +114,9 @@ class Dump:
     there is no machine code, and no_code says why.
     """
 
-    def __init__(self, image: Image, module: Module | None, code: MachineCode | None, no_code: str = "") -> None:
+    def __init__(
+        self, image: Image, module: Module | None, code: MachineCode | None, no_code: str = ""
+    ) -> None:
         self.image = image
         self.module = module
         self.code = code
@@ -165,12 +172,19 @@ class Dump:
             return
         start, end = self.code.range(index)
         code = self.code.code[start:end]
+        padding: list[str] = []  # before the next function, not shown
         for address, size, name, operands in self.engine.disasm_lite(code, self.code.base + start):
             offset = address - self.code.base
             if name == "call" or name.startswith("j"):
                 operands = self._target(operands)
             raw = self.code.code[offset : offset + size].hex(" ")
-            yield f"{offset:6x}: {raw:<30} {name} {operands}".rstrip()
+            line = f"{offset:6x}: {raw:<30} {name} {operands}".rstrip()
+            if name == "int3":
+                padding.append(line)
+                continue
+            yield from padding
+            padding.clear()
+            yield line
 
     def function(self, index: int) -> str:
         """Everything about one function."""
@@ -181,7 +195,8 @@ class Dump:
             try:
                 body = disassemble(self.image.bodies[index - self.imported])
             except (IndexError, KeyError, ValueError) as error:
-                raise ImageError(f"no bytecode: {error}", function=index, function_name=self.name(index)) from error
+                raise ImageError(f"no bytecode: {error}", function=index) from error
+            body = _CALL.sub(lambda found: f"{found[0]} <{self.name(int(found[1]))}>", body)
             lines += ["  bytecode:", *(f"    {line}" for line in body.splitlines())]
             if not self.no_code:
                 lines += ["  machine code:", *(f"    {line}" for line in self.machine_lines(index))]
@@ -203,7 +218,7 @@ class Dump:
 def open_dump(path: Path, note: launch.Note) -> Dump:
     """Read a wasm file (lowering it if the cache does not have it) or an image."""
     data = launch.read_file(path)
-    descriptor = launch.image_of(data, path, note)
+    descriptor = launch.image_of(data, note)
     try:
         code, no_code = None, ""
         try:

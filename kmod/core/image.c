@@ -622,8 +622,14 @@ int wj_image_create(const u8 *bytes, size_t size, struct wj_error *error, struct
 	image->start = ~0u;
 	image->refs = 1;
 	err = parse(image, error);
-	for (i = image->n_imported_functions; i < image->n_functions && !err; i++)
-		err = wj_verify_function(image, i, error);
+	for (i = image->n_imported_functions; i < image->n_functions && !err; i++) {
+		err = wj_breathe();
+		if (err)
+			*error = (struct wj_error){ .code = err, .function = i,
+						    .message = "interrupted" };
+		else
+			err = wj_verify_function(image, i, error);
+	}
 	if (err) {
 		wj_image_destroy(image);
 		return err;

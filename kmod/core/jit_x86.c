@@ -304,6 +304,8 @@ static int compile_all(struct wj_jit *j)
 		wj_jit_import_stub(j, i);
 	}
 	for (i = image->n_imported_functions; i < image->n_functions; i++) {
+		if (wj_breathe())
+			return wj_jit_fail(j, -EINTR, "interrupted");
 		if (compile_function(j, i))
 			return j->e.error;
 	}

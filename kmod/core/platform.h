@@ -90,6 +90,9 @@ int wj_poll(struct wj_instance *inst);
 /* The bits of *poll_flags that mean work; others may be set (the kernel's thread flags). */
 u32 wj_poll_mask(void);
 
+/* Called now and then while an image is loaded: lets others run.  -EINTR: the process is to die. */
+int wj_breathe(void);
+
 /* Random bytes for offsets and blinding. */
 void wj_random(void *dst, size_t size);
 

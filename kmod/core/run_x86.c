@@ -103,9 +103,9 @@ u32 wj_jit_unwind(struct wj_instance *inst, u32 trap)
 	int other;
 
 	/* In the kernel, a fatal signal makes accesses fault as well. */
-	if (trap == WJ_TRAP_OUT_OF_BOUNDS && *inst->poll_flags) {
+	if (trap == WJ_TRAP_OUT_OF_BOUNDS) {
 		inst->guest_sp = inst->trap_sp;
-		other = wj_poll(inst);
+		other = wj_poll_if_due(inst);
 		if (other)
 			trap = (u32)other;
 	}

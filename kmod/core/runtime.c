@@ -13,7 +13,7 @@
 
 int wj_poll_if_due(struct wj_instance *inst)
 {
-	return *(volatile u32 *)inst->poll_flags ? wj_poll(inst) : 0;
+	return *(volatile u32 *)inst->poll_flags & wj_poll_mask() ? wj_poll(inst) : 0;
 }
 
 static bool in_range(u64 start, u64 size, u64 limit)

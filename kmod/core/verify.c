@@ -797,10 +797,19 @@ static int check_code(struct verifier *v)
 {
 	const struct wj_function *f = v->f;
 	bool fallen = true;
+	u32 next_breath = 65536;
 	int ret;
 
 	while (v->c.pos < v->c.end) {
 		v->at = (u32)(v->c.pos - f->code);
+		if (unlikely(v->at >= next_breath)) {
+			next_breath = v->at + 65536;
+			if (wj_breathe()) {
+				reject(v, "interrupted");
+				v->error->code = -EINTR;
+				return -EINTR;
+			}
+		}
 		if (v->next_block < v->n_blocks && v->blocks[v->next_block].offset <= v->at) {
 			if (v->blocks[v->next_block].offset < v->at)
 				return reject(v, "block starts inside an instruction");

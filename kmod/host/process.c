@@ -221,15 +221,17 @@ int wj_process_bind(struct wj_process *p, const struct wj_image *image, struct w
 		wj_image_import(image, i, &info);
 		externs[i].kind = info.kind;
 		if (info.kind != WJ_FUNC) {
-			log_import("an import is not a function, and nobody provides it", &info);
-			error->message = "an imported table, memory or global is not provided";
+			error->message = "an import is not a function, and nobody provides it";
+			log_import(error->message, &info);
 			return -EINVAL;
 		}
 		ret = bind(&info, &externs[i], error);
 		if (ret == -ENOENT) {
 			log_import("unknown import (a trap if it is called)", &info);
 		} else if (ret) {
-			log_import("import of another ABI", &info);
+			if (!error->message)
+				error->message = ret == -ENOMEM ? "out of memory" : "an import has a wrong signature";
+			log_import(error->message, &info);
 			return ret;
 		}
 	}

@@ -70,8 +70,8 @@ void wj_arena_deinit(struct wj_arena *arena)
  */
 #define HEADROOM	(THREAD_SIZE + (8ul << 10))
 #define GUEST_STACK	(1ul << 20)
-/* For 64 nested calls (WJ_MAX_NESTING) of host functions; frames are at most 2 KiB each. */
-#define HOST_STACK	(256ul << 10)
+/* For nested calls of host functions; what one takes is some 2 KiB, frames being 2 KiB at most. */
+#define HOST_STACK	(WJ_MAX_NESTING * (5ul << 10) + HEADROOM + (32ul << 10))
 
 static u8 *stack_create(size_t size)
 {
@@ -83,7 +83,7 @@ int wj_stacks_create(struct wj_context *c, void (*bottom)(struct wj_context *c))
 	u64 *sp;
 
 	c->guest_stack = stack_create(GUEST_STACK);
-	c->host_stack = stack_create(HOST_STACK);
+	c->host_stack = stack_create(PAGE_ALIGN(HOST_STACK));
 	if (!c->guest_stack || !c->host_stack)
 		return -ENOMEM;
 	c->guest_limit = (u64)c->guest_stack + HEADROOM;
@@ -91,7 +91,7 @@ int wj_stacks_create(struct wj_context *c, void (*bottom)(struct wj_context *c))
 	c->host_limit = (u64)c->host_stack + HEADROOM + (32ul << 10);
 
 	/* What wj_switch pops: r15 r14 r13 r12 rbx rbp and its return address. */
-	sp = (u64 *)((u64)c->host_stack + HOST_STACK) - 8;
+	sp = (u64 *)((u64)c->host_stack + PAGE_ALIGN(HOST_STACK)) - 8;
 	sp[4] = (u64)bottom;
 	sp[5] = (u64)c;
 	sp[6] = (u64)wj_switch_start;
@@ -132,8 +132,13 @@ int wj_memory_grow(u64 base, u64 old_size, u64 new_size)
 
 	if (!c || new_size > c->max_memory)
 		return -ENOMEM;
-	at = vm_mmap(NULL, base + old_size, new_size - old_size, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0);
+	/* Where a filter looks at system calls, it is asked. */
+	if (c->started && READ_ONCE(current_thread_info()->syscall_work))
+		at = wj_sys(&c->process, __NR_mmap, base + old_size, new_size - old_size,
+			    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	else
+		at = vm_mmap(NULL, base + old_size, new_size - old_size, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0);
 	return IS_ERR_VALUE(at) ? (int)at : 0;
 }
 
@@ -168,16 +173,23 @@ size_t wj_user_fill(u64 dst, u8 byte, size_t size);
 size_t wj_user_move_up(u64 dst, u64 src, size_t size);
 size_t wj_user_move_down(u64 dst, u64 src, size_t size);
 
+/* Whatever size a guest asks for, others get to run, and it dies when it is killed. */
+#define PIECE		((size_t)64 << 10)
+
 int wj_fill_user(u64 dst, u8 byte, size_t size)
 {
-	size_t left;
+	size_t done, part;
 
 	if (!access_ok((void __user *)dst, size))
 		return -EFAULT;
 	might_fault();
 	barrier_nospec();
-	left = wj_user_fill(dst, byte, size);
-	return left ? -EFAULT : 0;
+	for (done = 0; done < size; done += part) {
+		part = min(size - done, PIECE);
+		if (wj_user_fill(dst + done, byte, part) || wj_breathe())
+			return -EFAULT;
+	}
+	return 0;
 }
 
 int wj_zero_user(u64 dst, size_t size)
@@ -187,17 +199,23 @@ int wj_zero_user(u64 dst, size_t size)
 
 int wj_move_user(u64 dst, u64 src, size_t size)
 {
-	size_t left;
+	bool up = dst <= src || dst - src >= size;
+	size_t done, part, left;
 
 	if (!access_ok((void __user *)dst, size) || !access_ok((void __user *)src, size))
 		return -EFAULT;
 	might_fault();
 	barrier_nospec();
-	if (dst <= src || dst - src >= size)
-		left = wj_user_move_up(dst, src, size);
-	else
-		left = wj_user_move_down(dst, src, size);
-	return left ? -EFAULT : 0;
+	for (done = 0; done < size; done += part) {
+		part = min(size - done, PIECE);
+		if (up)
+			left = wj_user_move_up(dst + done, src + done, part);
+		else
+			left = wj_user_move_down(dst + size - done - part, src + size - done - part, part);
+		if (left || wj_breathe())
+			return -EFAULT;
+	}
+	return 0;
 }
 
 void wj_random(void *dst, size_t size)

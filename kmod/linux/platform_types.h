@@ -29,4 +29,7 @@
 #define check_sub_overflow(a, b, ret) __builtin_sub_overflow(a, b, ret)
 #define check_mul_overflow(a, b, ret) __builtin_mul_overflow(a, b, ret)
 
+/* The host's stack in the kernel is this small: memory.c. */
+#define WJ_MAX_NESTING 48ul
+
 #endif

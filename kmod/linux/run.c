@@ -65,6 +65,12 @@ u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event)
 	}
 }
 
+int wj_breathe(void)
+{
+	cond_resched_tasks_rcu_qs();
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
 int wj_poll(struct wj_instance *inst)
 {
 	struct wj_process *p = wj_instance_user(inst);
@@ -158,19 +164,25 @@ long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c_, u64 d, u64 e, u6
 static void ended(struct wj_context *c, int trap)
 {
 	struct wj_process *p = &c->process;
+	u32 event = WJ_EVENT_EXIT;
+	s32 status;
 
 	if (trap == WJ_TRAP_EXIT) {
-		c->status = p->exit_status;
+		status = p->exit_status;
 	} else if (trap == -ENOEXEC) {
 		wj_log("pywasmjit: the module exports neither main nor _start");
-		c->status = 65;	/* EX_DATAERR */
-		trap = WJ_TRAP_EXIT;
+		status = 65;	/* EX_DATAERR */
 	} else {
 		wj_process_report_trap(p, trap);
-		c->status = wj_trap_signal(trap);
+		event = WJ_EVENT_TRAP;
+		status = wj_trap_signal(trap);
 	}
-	for (;;)
-		wj_return_to_launcher(c, 0, trap == WJ_TRAP_EXIT ? WJ_EVENT_EXIT : WJ_EVENT_TRAP);
+	/* Whoever asks again is told again. */
+	p->unwind = trap;
+	for (;;) {
+		c->status = status;
+		wj_return_to_launcher(c, 0, event);
+	}
 }
 
 void wj_run_guest(struct wj_context *c)

@@ -186,21 +186,27 @@ static int run(struct wj_process *p, const u8 *bytes, size_t size)
 	if (!externs || wj_store_create(&p->store))
 		return fail(EXIT_OSERR, "out of memory", -ENOMEM);
 	ret = wj_process_bind(p, image, externs, &error);
-	if (ret)
-		return fail(EXIT_DATAERR, error.message ? error.message : "imports cannot be bound", ret);
+	if (ret)	/* it has said which import, and why */
+		return EXIT_DATAERR;
 	ret = wj_instance_create(p->store, image, engine, externs, p, &error, &p->inst);
 	wj_free(externs);
 	if (ret > 0) {
 		wj_log("pywasmjit: the module cannot be instantiated: %s", wj_trap_text(ret));
 		return EXIT_DATAERR;
 	}
+	if (ret == -ENOMEM && launch.max_memory < 1ull << 32) {
+		wj_log("pywasmjit: out of memory: the module may need more than --max-memory allows");
+		return EXIT_OSERR;
+	}
 	if (ret)
 		return fail(ret == -ENOMEM ? EXIT_OSERR : EXIT_DATAERR,
 			    error.message ? error.message : "the module cannot be instantiated", ret);
 	signals_init(p);
 	ret = wj_process_run(p);
-	if (ret == -ENOEXEC)
-		return fail(EXIT_DATAERR, "the module exports neither main nor _start", ret);
+	if (ret == -ENOEXEC) {
+		wj_log("pywasmjit: the module exports neither main nor _start");
+		return EXIT_DATAERR;
+	}
 	if (launch.stats) {
 		wj_instance_stats(p->inst, &stats);
 		write_stats(&stats);

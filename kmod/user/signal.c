@@ -110,6 +110,11 @@ int wj_poll(struct wj_instance *inst)
 	return run_pending(wj_instance_user(inst));
 }
 
+int wj_breathe(void)
+{
+	return 0;
+}
+
 u32 wj_poll_mask(void)
 {
 	return ~0u;

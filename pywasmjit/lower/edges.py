@@ -19,9 +19,9 @@ class MemoryEdge:
     out: list[bytes]
     at: int
     state: dict[int, int]  # value -> register before the edge
+    clean: int  # registers whose values are in their slots too
     registers: dict[int, int]  # register -> value to be there after it
     slots: dict[int, int]  # phi -> value to be in its slot after it
-    position: int
 
 
 def resolve_edges(
@@ -74,13 +74,13 @@ def resolve_edges(
                 targets = {r: fn.uses[v][j] if v in phis else v for v, r in entry.items()}
                 slots = {v: fn.uses[v][j] for v in in_memory}
                 memory_edges.append(
-                    MemoryEdge(out, len(out), state, targets, slots, position)
+                    MemoryEdge(out, len(out), state, clean_out, targets, slots)
                 )
                 out.append(b"")
                 for v in (*targets.values(), *slots.values()):
                     if v not in state and v not in al.remat:
                         al.loaded.add(v)
-                        if v not in al.slot_last:
+                        if position > al.slot_last.get(v, -1):
                             al.slot_last[v] = position
             else:
                 if moves:

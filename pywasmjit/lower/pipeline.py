@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -117,7 +118,9 @@ def lower(module: Module, jobs: int | None = None, progress: Progress | None = N
     _shared = info
     try:
         if jobs > 1 and total > _PARALLEL and len(chunks) > 1:
-            with get_context("fork").Pool(min(jobs, len(chunks))) as pool:
+            # Ctrl-C reaches all processes of the terminal: this one ends the others, in silence.
+            workers = min(jobs, len(chunks))
+            with get_context("fork").Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
                 for lowered in pool.imap_unordered(_lower_chunk, chunks):
                     take(lowered)
         else:

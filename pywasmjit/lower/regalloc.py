@@ -100,7 +100,8 @@ class Allocation:
         # Where a store after the definition would go: (block, index in its code, register).
         self.def_site: dict[int, tuple[int, int, int]] = {}
         self.memory_phis: dict[int, int] = {}  # phi -> its block
-        self.web_reg: dict[int, int] = {}
+        # The register of a group of phis: what reads or makes them prefers it.
+        self.group_reg: dict[int, int] = {}
         self.used_callee = 0
         self.outs = 0
         # Loops: position of the end, and offset of the first use of each value used inside.
@@ -190,7 +191,7 @@ class Allocation:
             return h
         w = an.web[v]
         if w >= 0:
-            r = self.web_reg.get(w, -1)
+            r = self.group_reg.get(an.group[w], -1)
             if r >= 0 and good >> r & 1:
                 return r
         if near >= 0 and good >> near & 1:
@@ -270,7 +271,7 @@ class Allocation:
         self.def_site[v] = (self.block, len(self.out) - 1, r)
         w = self.an.web[v]
         if w >= 0:
-            self.web_reg[w] = r
+            self.group_reg.setdefault(self.an.group[w], r)
 
     def operands(self, uses: tuple[int, ...]) -> set[int]:
         """Advance the next use of each operand; returns those that die."""
@@ -427,10 +428,7 @@ class Allocation:
             r = self.phi_register(v, cand, edges, total)
             entry[v] = r
             used |= 1 << r
-            self.web_reg[v] = r
-            w2 = an.web[v]
-            if w2 >= 0:
-                self.web_reg[w2] = r
+            self.group_reg.setdefault(an.group[v], r)
         self.clean = 0
         for v, r in entry.items():
             if v in phis:
@@ -452,7 +450,7 @@ class Allocation:
             r = state.get(uses[j], -1)
             if r >= 0 and cand >> r & 1:
                 scores[r] = scores.get(r, 0.0) + w
-        r = self.web_reg.get(an.web[v], -1)
+        r = self.group_reg.get(an.group[v], -1)
         if r >= 0 and cand >> r & 1:
             scores[r] = scores.get(r, 0.0) + 0.8 * total
         r = an.hint[v]
@@ -607,10 +605,7 @@ class Allocation:
             entry[v] = c
             kept |= 1 << c
             if v in phis:
-                self.web_reg[v] = c
-                w = self.an.web[v]
-                if w >= 0:
-                    self.web_reg[w] = c
+                self.group_reg[self.an.group[v]] = c
 
     # Instructions
 
@@ -780,7 +775,7 @@ class Allocation:
                 self.def_pos[v] = position
                 self.def_site[v] = (b, len(out) - 1, d)
                 if web[v] >= 0:
-                    self.web_reg[web[v]] = d
+                    self.group_reg.setdefault(an.group[web[v]], d)
             elif d >= 0:
                 # Nobody reads it; the register is free again.
                 self.free |= 1 << d

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from pywasmjit import _isa
+from pywasmjit.lower import ir
 from pywasmjit.lower.edges import MemoryEdge
 from pywasmjit.lower.emit import ULEB
 from pywasmjit.lower.liveness import INT_CLASS
 from pywasmjit.lower.moves import move
 from pywasmjit.lower.regalloc import CLASS, LOAD, STORE, Allocation
+
+
+# Classes of phis whose sizes multiply to more than this are not compared.
+_PAIRS = 4000
 
 
 @dataclass(slots=True)
@@ -44,7 +49,7 @@ def assign_slots(al: Allocation, edges: list[MemoryEdge]) -> Slots:
     slot, counts = _colour(types, first, last, leader)
 
     scratch: dict[tuple[int, int], int] = {}
-    copies = [_ParallelCopy(al, edge, slot, scratch, counts) for edge in edges]
+    copies = [_ParallelCopy(al, edge, slot, result.at_def, scratch, counts) for edge in edges]
     bases = [sum(counts[:kind]) for kind in range(5)]
     result.counts = counts
     result.slot = {v: s + bases[types[v]] for v, s in slot.items()}
@@ -88,6 +93,7 @@ def _coalesce(al: Allocation, first: dict[int, int], last: dict[int, int]) -> di
     """Let phis in memory share slots with what they read; hulls become those of classes."""
     fn, an = al.fn, al.an
     leader = {v: v for v in last}
+    members = {v: [v] for v in last}
 
     def find(v: int) -> int:
         while leader[v] != v:
@@ -100,8 +106,11 @@ def _coalesce(al: Allocation, first: dict[int, int], last: dict[int, int]) -> di
             if u not in leader:
                 continue
             x, y = find(phi), find(u)
-            if x != y and (last[x] < first[y] or last[y] < first[x]):
+            if x == y or len(members[x]) * len(members[y]) > _PAIRS:
+                continue
+            if not any(_interfere(al, v, w) for v in members[x] for w in members[y]):
                 leader[y] = x
+                members[x] += members.pop(y)
                 first[x] = min(first[x], first[y])
                 last[x] = max(last[x], last[y])
     # Edge code writes the slots of phis at the ends of predecessors.
@@ -111,6 +120,35 @@ def _coalesce(al: Allocation, first: dict[int, int], last: dict[int, int]) -> di
             first[x] = min(first[x], an.end[p])
             last[x] = max(last[x], an.end[p])
     return {v: find(v) for v in last}
+
+
+def _interfere(al: Allocation, v: int, w: int) -> bool:
+    """Whether two values are live at the same time: one where the other is defined."""
+    return _live_at(al, v, w) or _live_at(al, w, v)
+
+
+def _live_at(al: Allocation, v: int, w: int) -> bool:
+    """Whether v is live just behind the definition of w."""
+    fn, an = al.fn, al.an
+    b = an.def_block[w]
+    block = fn.blocks[b]
+    g = an.number[v]
+    phis = block.phis
+    is_phi = fn.op[w] == ir.PHI
+    if is_phi and v in phis:
+        return True
+    if g >= 0 and an.live_out[b] >> g & 1 and (an.def_block[v] != b or al.def_pos[v] <= al.def_pos[w]):
+        return True
+    if g >= 0 and an.live_in[b] >> g & 1:
+        if is_phi:
+            return True
+    elif an.def_block[v] != b or al.def_pos[v] > al.def_pos[w]:
+        return False
+    # v is live at w's position if something in the block still uses it.
+    behind = block.insts[max(0, al.def_pos[w] - an.start[b]) :]
+    if v in an.phi_out[b]:
+        return True
+    return any(v in fn.uses[u] for u in behind)
 
 
 def _colour(
@@ -157,6 +195,7 @@ class _ParallelCopy:
         al: Allocation,
         edge: MemoryEdge,
         slot: dict[int, int],
+        at_def: set[int],
         scratch: dict[tuple[int, int], int],
         counts: list[int],
     ) -> None:
@@ -171,6 +210,10 @@ class _ParallelCopy:
         for r, v in edge.registers.items():
             self._add((REGISTER, r), v, edge, slot)
         for phi, v in edge.slots.items():
+            if slot.get(v, -1) == slot[phi]:
+                r = edge.state.get(v, -1)
+                if r < 0 or edge.clean >> r & 1 or v in at_def:
+                    continue
             self._add((self.types[phi], slot[phi]), v, edge, slot)
         self._run()
 

@@ -306,3 +306,39 @@ def test_long_jumps_and_shared_memory(engines: Engines) -> None:
         pair.one(0, 20000, seed)
 
 
+
+
+def test_fork(engines: Engines) -> None:
+    """A copy of the guest stack at another place goes on where a host function was called."""
+    state = " ".join(f"{r}=i64" for r in ALL_INTS[8:])
+    image = Image(
+        types=[func_type("l", "l"), func_type("", "i"), func_type("l" * 10, "l")],
+        imports=[import_entry("m", "fork", FUNC, unsigned(1))],
+        functions=[
+            # main: callee-saved registers and slots full, a call with stack arguments.
+            (0, Body(f"{fill()}\nI64_CONST r2 77\nSLOT_STORE r2 0\n"
+                     + "\n".join(f"I64_CONST r2 {k}\nOUT_STORE r2 {k}" for k in range(4))
+                     + "\nCALL 2\nSLOT_LOAD r1 0\nI64_ADD r0 r0 r1\n"
+                     + "\n".join(f"I64_ADD r0 r0 {r}" for r in ALL_INTS[8:]) + "\nRET",
+                     leaf=False, saved=15, slots=(0, 1, 0, 0, 0), outs=4)),
+            (2, Body(f"{fill(100)}\nF64_CONST f3 7\nFSLOT_STORE f3 0\nCALL 0\nI64_EXTEND_I32_U r0 r0\n"
+                     "I64_MUL_IMM r0 r0 1000000\nARG_LOAD r1 0\nARG_LOAD r2 3\nI64_ADD r0 r0 r2\nFSLOT_LOAD f4 0\n"
+                     f"I64_REINTERPRET_F64 r1 f4\nI64_ADD r0 r0 r1\nI64_BR_IF_IMM r8 EQ 0 never\n"
+                     + "\n".join(f"I64_ADD r0 r0 {r}" for r in ALL_INTS[8:])
+                     + f"\nBR loop\nloop: r0=i64 {state}\nPOLL\nCALL 3\nRET\nnever:\nUNREACHABLE",
+                     leaf=False, saved=15, slots=(0, 0, 0, 1, 0))),
+            (0, Body("I64_LOAD r1 - 0\nI64_ADD r0 r0 r1\nRET")),
+        ],
+        memories=[limits(1)],
+    )  # fmt: skip
+    number = engines.compile(image)
+    instance = engines.core.instance(number, [host("fork")], JIT)
+    (parent,) = instance.call(1, 5)
+    trap, child, frames, _ = engines.core.fork_child(number)
+    assert (trap, frames) == (0, 0)
+    assert parent - child == 1_000_000
+    # Again, and the memory that they share here has changed in between.
+    assert instance.call(1, 5) == [parent]
+    instance.write(0, b"\1")
+    assert engines.core.fork_child(number)[:2] == (0, child + 1)
+    assert instance.call(1, 5) == [parent + 1]

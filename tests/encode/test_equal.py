@@ -7,6 +7,7 @@ others, runs one instruction and returns what it wrote and whether a sentinel ch
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -216,12 +217,14 @@ def cases(op: isa.Op) -> Iterator[Case]:
                                    (chosen["d"],) if "d" in roles else ())
 
 
-def arguments(case: Case, rng: random.Random, count: int) -> list[list[int]]:
-    """Values for the inputs: pairs of edges, mostly."""
+def arguments(case: Case, rng: random.Random, count: int, every: bool) -> list[list[int]]:
+    """Values for the inputs: all edges, all pairs of them if asked for, else some."""
     if not case.inputs:
         return [[]]
     if len(case.inputs) == 1:
         return [[value] for value in VALUES[case.inputs[0][1]]]
+    if every and len(case.inputs) == 2:
+        return [list(pair) for pair in itertools.product(*(VALUES[letter] for _, letter in case.inputs))]
     return [[rng.choice(VALUES[letter]) for _, letter in case.inputs] for _ in range(count)]
 
 
@@ -264,5 +267,7 @@ def test_equal(op: isa.Op, engines: Engines) -> None:
     some, image = prepared(op)
     rng = random.Random(op.name)
     pair = engines.pair(image)
+    pairs = 0
     for index, case in enumerate(some):
-        compare(pair, index, case, arguments(case, rng, 8 if len(some) > 100 else 40))
+        pairs += len(case.inputs) == 2
+        compare(pair, index, case, arguments(case, rng, 8 if len(some) > 100 else 40, pairs in (1, 2)))

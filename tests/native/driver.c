@@ -84,6 +84,14 @@ struct wj_image *driver_image(u64 id)
 	return id < MAX_IMAGES ? images[id].image : NULL;
 }
 
+int __attribute__((weak)) host_fork(struct wj_instance *inst, void *data, u64 *args)
+{
+	(void)inst;
+	(void)data;
+	(void)args;
+	return WJ_TRAP_UNKNOWN_IMPORT;
+}
+
 bool __attribute__((weak)) jit_command(const char *word)
 {
 	(void)word;
@@ -158,6 +166,7 @@ static const struct {
 } hosts[] = {
 	{ "print", host_print }, { "dirty", host_dirty }, { "trap", host_trap },
 	{ "call_table", host_call_table }, { "catch", host_catch },
+	{ "fork", host_fork },
 };
 
 static void do_image(void)

@@ -322,6 +322,11 @@ class Core:
             sites=dict(zip(site_list[::2], site_list[1::2], strict=True)),
         )
 
+    def fork_child(self, image: int) -> tuple[int, int, int, int]:
+        """Run the child of the last fork: trap, result, frames of its backtrace, offset of the first."""
+        trap, result, frames, offset = self.command(f"child {image}")
+        return int(trap), int(result, 16), int(frames, 16), int(offset, 16)
+
     def jit_speed(self, image: int, times: int) -> tuple[float, int, int]:
         """Nanoseconds per compilation, bytes of bytecode, bytes of machine code."""
         ns, bytecode, code = (int(word, 16) for word in self.command(f"jit_speed {image} {times}"))

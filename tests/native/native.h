@@ -19,6 +19,8 @@ void native_init(void);
 /* The driver, for jit.c: the next word of the command as a number, an image or NULL. */
 u64 driver_number(void);
 struct wj_image *driver_image(u64 id);
+/* Host function "fork" of guests in the JIT: 1 in the parent, 0 in the child, see jit.c. */
+int host_fork(struct wj_instance *inst, void *data, u64 *args);
 /* Commands of the JIT, where there is one: false if it is none of them. */
 bool jit_command(const char *word);
 

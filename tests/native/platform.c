@@ -212,6 +212,11 @@ int wj_fill_user(u64 dst, u8 byte, size_t size)
 	return 0;
 }
 
+int wj_breathe(void)
+{
+	return 0;
+}
+
 u32 wj_poll_mask(void)
 {
 	return ~0u;

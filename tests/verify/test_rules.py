@@ -1063,6 +1063,7 @@ def test_rules_are_all_here() -> None:
         "write to a callee-saved register that the body's mask lacks",
         "offset of an atomic access is 2^31 or more",
         "out of memory",
+        "interrupted",
         # Cannot be: every format has its case, which the compiler checks.
         "unknown format",
     }

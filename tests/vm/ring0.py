@@ -36,10 +36,15 @@ def launcher() -> Path:
     return ROOT / "build" / "pywasmjit-launch"
 
 
-def image(name: str) -> Path:
-    """The image of a guest in tests/guests."""
+def module_file(name: str) -> Path:
+    """A guest in tests/guests, compiled to WebAssembly."""
     builder = Builder(default_root(), os.cpu_count() or 1, lambda line: print(line, file=sys.stderr))
-    wasm = next(builder.result(name).glob("*.wasm")).read_bytes()
+    return next(builder.result(name).glob("*.wasm"))
+
+
+def image(name: str) -> Path:
+    """The image of a guest."""
+    wasm = module_file(name).read_bytes()
     lowering = [path.read_bytes() for path in sorted((ROOT / "pywasmjit").glob("**/*.py"))]
     key = cache.digest([wasm, *lowering])
     out = cache.root().parent / "ring0" / "images" / f"{name}-{key}.img"
@@ -65,12 +70,21 @@ class Ring0:
         """rmmod, which fails while anything of a guest is left."""
         self.machine.run("rmmod wasm", check=True)
 
+    def kill_guests(self) -> None:
+        """End what a test that failed may have left."""
+        self.machine.run("pkill -9 -x pywasmjit-launc; while pgrep -x pywasmjit-launc; do sleep 0.1; done", 20)
+
     def command(self, guest: str, *arguments: str, options: tuple[str, ...] = ()) -> list[str]:
         if guest not in self._there:
             there = self.machine.copy_in(image(guest), HERE)
             self.machine.run(f"mv {there} {HERE}/{guest}.img", check=True)
+            self.machine.copy_in(module_file(guest), HERE)
             self._there.add(guest)
-        return [LAUNCHER, "--host=kernel", *options, f"--image={HERE}/{guest}.img", "--", guest, *arguments]
+        wasm = f"{HERE}/{guest}.wasm"
+        return [
+            LAUNCHER, "--host=kernel", *options, f"--image={HERE}/{guest}.img", f"--wasm={wasm}", "--", wasm,
+            *arguments,
+        ]
 
     def run(self, guest: str, *arguments: str, timeout: float = 60) -> Result:
         return self.machine.run(self.command(guest, *arguments), timeout)
@@ -83,6 +97,6 @@ class Ring0:
         out = cache.root().parent / "ring0" / "native" / guest
         out.parent.mkdir(parents=True, exist_ok=True)
         source = ROOT / "tests" / "guests" / f"{guest}.c"
-        subprocess.run(["gcc", "-O1", "-static", "-w", "-o", out, source, "-lm"], check=True)
+        subprocess.run(["gcc", "-O1", "-static", "-w", "-D_GNU_SOURCE", "-pthread", "-o", out, source, "-lm"], check=True)
         there = self.machine.copy_in(out, f"{HERE}/native")
         return self.machine.run([there, *arguments], timeout)

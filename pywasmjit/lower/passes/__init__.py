@@ -10,10 +10,11 @@ from pywasmjit.lower.passes.clean import clean, merge_blocks
 from pywasmjit.lower.passes.constants import place_constants
 from pywasmjit.lower.passes.layout import lay_out
 from pywasmjit.lower.passes.tails import duplicate_tails
+from pywasmjit.lower.passes.unroll import unroll
 
 __all__ = ["PIPELINE", "optimise"]
 
-PIPELINE: Final = (clean, merge_blocks, lay_out, duplicate_tails, place_constants)
+PIPELINE: Final = (clean, merge_blocks, lay_out, duplicate_tails, unroll, place_constants)
 
 
 def optimise(fn: Function) -> None:

@@ -26,11 +26,7 @@ from pywasmjit.lower.ir import DEAD, Function
 
 # By opcode: 1 if the instruction must stay even if its value is unused, 2 if that depends.
 _ROOT: Final = bytes(
-    int(
-        bool(op.flags & {"T", "X", "S", "C"})
-        or op.d == "_"
-        or op.name in ("RESULT_LOAD", "FRESULT_LOAD")
-    )
+    int(bool(op.flags & {"T", "X", "S", "C"}) or op.d == "_" or op.name in ("RESULT_LOAD", "FRESULT_LOAD"))
     for op in OPS
 ).ljust(DEAD + 1, b"\0")
 _DIVISIONS: Final = {
@@ -96,9 +92,7 @@ def remove_dead(fn: Function, copies: dict[int, int]) -> None:
     work = []
     for block in fn.blocks:
         for v in block.insts:
-            if root[op[v]] and not (
-                (op[v] in _DIVISIONS or op[v] == CALL_RT) and _removable(fn, v)
-            ):
+            if root[op[v]] and not ((op[v] in _DIVISIONS or op[v] == CALL_RT) and _removable(fn, v)):
                 live[v] = 1
                 work.append(v)
     get = copies.get

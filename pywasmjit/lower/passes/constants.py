@@ -60,9 +60,7 @@ def place_constants(fn: Function) -> None:
                     placed: dict[int, int] = {}
                     for k in operands:
                         if first <= op[k] <= last and k not in placed:
-                            if op[k] not in _COSTLY or (
-                                op[k] == I64_CONST and -small <= imm[k][0] < small
-                            ):
+                            if op[k] not in _COSTLY or (op[k] == I64_CONST and -small <= imm[k][0] < small):
                                 placed[k] = copy_of(k, out)
                             else:
                                 if k not in shared:
