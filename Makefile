@@ -104,6 +104,18 @@ check: setup
 	$(PYTHON) scripts/gen_isa.py --check
 	$(PYTHON) scripts/check_source.py
 
+# ---------------------------------------------------------------------------- for others
+
+## docs           man pages and bash completion, into build/man and build/completion
+.PHONY: docs
+docs: $(VENV)/.stamp
+	@$(PYTHON) scripts/gen_docs.py --output $(BUILD)
+
+## dist           wheel with the launcher, sdist and nginx.wasm, into dist/: to use without a compiler
+.PHONY: dist
+dist: setup
+	@$(PYTHON) scripts/make_dist.py --output dist --launcher $(BUILD)/pywasmjit-launch
+
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)

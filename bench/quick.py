@@ -110,7 +110,8 @@ def main() -> int:
             native_time, jit_time = (statistics.median(times[which]) for which in ("native", "jit"))
             ratio = jit_time / native_time
             slow |= ratio > FLOOR
-            print(f"{guest:8} native {native_time:.2f} s  jit {jit_time:.2f} s  ratio {ratio:.2f} (at most {FLOOR})")
+            times_text = f"native {native_time:.2f} s  jit {jit_time:.2f} s"
+            print(f"{guest:8} {times_text}  ratio {ratio:.2f} (at most {FLOOR})")
     return int(slow)
 
 

@@ -134,7 +134,8 @@ def main() -> int:
         if path.exists() and path.read_text() == text:
             continue
         if options.check:
-            print(f"{path.relative_to(ROOT)} differs from the tables: run scripts/gen_isa.py", file=sys.stderr)
+            name = path.relative_to(ROOT)
+            print(f"{name} differs from the tables: run scripts/gen_isa.py", file=sys.stderr)
             status = 1
         else:
             path.write_text(text)

@@ -676,7 +676,7 @@ void wj_jit_translate(struct wj_jit *j, const struct wj_insn *i)
 	EMIT(I64_SELECT, select(j, X86_W, i))
 	EMIT(I64_SELECT_IMM, select_imm(j, X86_W, i))
 	EMIT(FSELECT_IMM, fselect_imm(j, i))
-	
+
 	EMIT(I64_ADD, wj_t_add(j, X86_W, d, a, b))
 	EMIT(I64_SUB, wj_t_sub(j, X86_W, d, a, b))
 	EMIT(I64_MUL, wj_t_commutative(j, X86_IMUL, X86_W, d, a, b))
@@ -713,7 +713,7 @@ void wj_jit_translate(struct wj_jit *j, const struct wj_insn *i)
 	EMIT(I32_WRAP_I64, wj_x86_rr(e, X86_MOV, a, d))
 	EMIT(I64_EXTEND_I32_S, wj_x86_rr(e, X86_MOVSXD, d, a))
 	EMIT(I64_EXTEND_I32_U, wj_mov(j, 0, d, a))
-	
+
 	EMIT(I32_LOAD, wj_t_load(j, i, X86_LOAD))
 	EMIT(I32_LOAD8_S, wj_t_load(j, i, X86_MOVSX8))
 	EMIT(I32_LOAD8_U, wj_t_load(j, i, X86_MOVZX8))
@@ -738,7 +738,7 @@ void wj_jit_translate(struct wj_jit *j, const struct wj_insn *i)
 	EMIT(STORE16_IMM, wj_t_store_imm(j, i, 2))
 	EMIT(STORE32_IMM, wj_t_store_imm(j, i, 4))
 	EMIT(STORE64_IMM, wj_t_store_imm(j, i, 8))
-	
+
 	EMIT(I32_ATOMIC_LOAD, wj_t_atomic_load(j, i, 4))
 	EMIT(I32_ATOMIC_LOAD8_U, wj_t_atomic_load(j, i, 1))
 	EMIT(I32_ATOMIC_LOAD16_U, wj_t_atomic_load(j, i, 2))
@@ -765,7 +765,7 @@ void wj_jit_translate(struct wj_jit *j, const struct wj_insn *i)
 	EMIT(I64_ATOMIC_CMPXCHG16, wj_t_atomic_cmpxchg(j, i, 2))
 	EMIT(I64_ATOMIC_CMPXCHG32, wj_t_atomic_cmpxchg(j, i, 4))
 	EMIT(ATOMIC_FENCE, fence(j))
-	
+
 	EMIT(F32_ADD, wj_t_float3(j, X86_ADDS | fp, true, fd, fa, fb))
 	EMIT(F32_SUB, wj_t_float3(j, X86_SUBS | fp, false, fd, fa, fb))
 	EMIT(F32_MUL, wj_t_float3(j, X86_MULS | fp, true, fd, fa, fb))
@@ -796,7 +796,7 @@ void wj_jit_translate(struct wj_jit *j, const struct wj_insn *i)
 	EMIT(F64_NEAREST, wj_t_round(j, i, 0))
 	EMIT(F64_SQRT, wj_t_float2(j, X86_SQRTS | fp, fd, fa))
 	EMIT(F64_SET, wj_t_fset(j, i))
-	
+
 	EMIT(I32_TRUNC_F32_S, wj_t_trunc(j, i))
 	EMIT(I32_TRUNC_F32_U, wj_t_trunc(j, i))
 	EMIT(I32_TRUNC_F64_S, wj_t_trunc(j, i))

@@ -605,7 +605,6 @@ static const struct file_operations operations = {
 	.flush = wj_flush,
 	.release = wj_release,
 	.unlocked_ioctl = wj_ioctl,
-	.llseek = no_llseek,
 };
 
 /* Anybody may run guests: they can do no more than the processes they are. */

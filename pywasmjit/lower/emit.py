@@ -26,8 +26,12 @@ FORMATS: Final = (
 PARAM_FORMAT: Final = 36
 PHI_FORMAT: Final = 37
 
-FORMAT: Final[list[int]] = [FORMATS.index(op.format) for op in OPS]
-FORMAT += [0] * (256 - len(FORMAT)) + [PARAM_FORMAT, PHI_FORMAT]
+FORMAT: Final[list[int]] = [
+    *(FORMATS.index(op.format) for op in OPS),
+    *[0] * (256 - len(OPS)),
+    PARAM_FORMAT,
+    PHI_FORMAT,
+]
 
 COMMUTES: Final[list[bool]] = ["K" in op.flags for op in OPS]
 

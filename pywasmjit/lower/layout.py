@@ -25,7 +25,7 @@ _HOISTED = frozenset((_isa.MOV, _isa.FMOV, _isa.I32_CONST, _isa.I64_CONST))
 
 def assemble(al: Allocation) -> bytes:
     """The body of an allocated function."""
-    fn, an = al.fn, al.an
+    fn = al.fn
     edge_code, memory_edges = resolve_edges(al)
     slots = assign_slots(al, memory_edges)
 
@@ -333,7 +333,12 @@ def _entry(
             for v, r in state.items()
             if v in read or (number[v] >= 0 and live >> number[v] & 1)
         }
-        extra = [v for v in read if v in slots.slot and (v not in state or v in slots.at_def)]
+        extra = [
+            v
+            for v in read
+            if v in slots.slot
+            and (v not in state or v in slots.at_def or clean >> state[v] & 1)
+        ]
     ints = i64s = refs = floats = doubles = 0
     for v, r in registers.items():
         kind = types[v]

@@ -10,10 +10,8 @@ from pywasmjit import _isa
 from pywasmjit.lower import ir
 from pywasmjit.lower.edges import MemoryEdge
 from pywasmjit.lower.emit import ULEB
-from pywasmjit.lower.liveness import INT_CLASS
 from pywasmjit.lower.moves import move
 from pywasmjit.lower.regalloc import CLASS, LOAD, STORE, Allocation
-
 
 # Classes of phis whose sizes multiply to more than this are not compared.
 _PAIRS = 4000

@@ -8,14 +8,14 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pywasmjit.errors import UsageError
 from pywasmjit.vm import packages, rootfs
 from pywasmjit.vm.machine import CHECKOUT, Machine
 
 if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    Subparsers = argparse._SubParsersAction[Any]
 
 
 def add_parser(subparsers: Subparsers) -> None:

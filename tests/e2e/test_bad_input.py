@@ -387,7 +387,8 @@ def test_kernel_is_missing(hello: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [[], ["bogus"], ["exec"], ["exec", "--bogus", "x"], ["exec", "--host=moon", "x"],
-     ["exec", "--env=x", "x"], ["exec", "--max-memory=1X", "x"], ["compile", "x"], ["objdump"], ["validate", "x", "y"]],
+     ["exec", "--env=x", "x"], ["exec", "--max-memory=1X", "x"], ["compile", "x"], ["objdump"],
+     ["validate", "x", "y"]],
 )  # fmt: skip
 def test_wrong_command_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as found:

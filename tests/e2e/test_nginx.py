@@ -263,10 +263,10 @@ def test_proxy(nginx: Nginx, host: Host, guest: Callable[[str], Path], tmp_path:
     """proxy_pass and stream to another guest, by a name from /etc/hosts."""
     (tmp_path / "front").mkdir()
     stream_port = free_port()
-    main = MAIN + "stream { server { listen 127.0.0.1:%d; proxy_pass localhost:%d; } }\n" % (stream_port, nginx.port)
-    http = (
-        "server { listen 127.0.0.1:{port}; location / { proxy_pass http://localhost:%d; } }" % nginx.port
-    )
+    stream = "stream { server { listen 127.0.0.1:STREAM; proxy_pass localhost:BACK; } }\n"
+    main = MAIN + stream.replace("STREAM", str(stream_port)).replace("BACK", str(nginx.port))
+    http = "server { listen 127.0.0.1:{port}; location / { proxy_pass http://localhost:BACK; } }"
+    http = http.replace("BACK", str(nginx.port))
     with Nginx(host, guest("nginx"), tmp_path / "front", main, http) as front:
         assert front.get("/item/42")[1] == b"item 42"
         with socket.create_connection(("127.0.0.1", stream_port)) as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 
 import pytest
 
@@ -41,7 +41,7 @@ def control_image() -> Image:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def images() -> dict[str, bytes]:
     """All instructions in few images: those of the other tests, a part of their functions."""
     equal = [case for op in isa.OPS if op in test_equal.TESTED for case in test_equal.prepared(op)[0][::60]]

@@ -297,7 +297,7 @@ def test_long_jumps_and_shared_memory(engines: Engines) -> None:
     lines = ["I32_CONST r2 0", "BR b0"]
     for k in range(count):
         lines += [f"b{k}: r0=i32 r1=i32 r2=i32", "POLL", f"I32_ADD_IMM r2 r2 {k}", "I32_ADD_IMM r0 r0 -1"]
-        lines += [f"I32_BR_IF_IMM r0 EQ 0 end", "I32_MUL_IMM r1 r1 1664525", "I32_ADD_IMM r1 r1 1013904223"]
+        lines += ["I32_BR_IF_IMM r0 EQ 0 end", "I32_MUL_IMM r1 r1 1664525", "I32_ADD_IMM r1 r1 1013904223"]
         lines += [f"I32_ROTR_IMM r3 r1 {k % 32}", "I32_XOR r2 r2 r3"]
         lines += [f"I32_BR_TEST_IMM r1 NE {1 << (k % 20)} b{rng.randrange(count)}", f"BR b{rng.randrange(count)}"]
     lines += ["end: r2=i32", "MOV r0 r2", "RET"]

@@ -9,7 +9,20 @@ import itertools
 import capstone
 import pytest
 
-from tests.encode.encoder import LOCK, NAMES, NONE, R64, RIP, Encoder, W, decode, disassembler, mem, text, words
+from tests.encode.encoder import (
+    LOCK,
+    NAMES,
+    NONE,
+    R64,
+    RIP,
+    Encoder,
+    W,
+    decode,
+    disassembler,
+    mem,
+    text,
+    words,
+)
 
 # name: (mnemonic, operands in Intel order, W too, memory too).  Operands: "rm" or "reg" with the
 # width, "w" for 32 or with W 64; m.. is the width in memory where it is another.

@@ -11,7 +11,7 @@ import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import pytest
 
@@ -253,7 +253,7 @@ def compare(pair: Pair, index: int, case: Case, calls: Sequence[Sequence[int]]) 
         raise AssertionError(f"{case.op.name} {' '.join(case.words)} of {words}: JIT {jit}, interpreter {interp}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def prepared(op: isa.Op) -> tuple[list[Case], bytes]:
     some = list(cases(op))
     return some, image_of(some).build()

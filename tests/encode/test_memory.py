@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache
 
 import pytest
 
@@ -94,7 +94,7 @@ def _body(lines: list[str], letter: str, acas: bool = False) -> Body:
     return Body("\n".join(lines), leaf=True, saved=15, slots=slots)
 
 
-@lru_cache(maxsize=None)
+@cache
 def prepared(op: isa.Op) -> tuple[list[tuple[str, Body, int | None]], bytes]:
     some = list(functions(op))
     return some, image_of(some)

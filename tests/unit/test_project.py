@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_setup_installs_what_building_guests_needs() -> None:
-    listed = {line for line in (ROOT / "scripts" / "packages.txt").read_text().splitlines()}
+    listed = set((ROOT / "scripts" / "packages.txt").read_text().splitlines())
     assert set(APT_PACKAGES) <= listed
 
 

@@ -30,7 +30,7 @@ static void wj_noise(unsigned int which)
 static enum hrtimer_restart wj_noise_timer(struct hrtimer *timer)
 {
 	wj_noise(timer - timers);
-	hrtimer_forward_now(timer, us_to_ktime(400));
+	hrtimer_forward_now(timer, ns_to_ktime(400000));
 	return HRTIMER_RESTART;
 }
 
@@ -41,7 +41,7 @@ static int __init wj_noise_init(void)
 	for (int i = 0; i < 2; i++) {
 		hrtimer_init(&timers[i], CLOCK_MONOTONIC, modes[i]);
 		timers[i].function = wj_noise_timer;
-		hrtimer_start(&timers[i], us_to_ktime(400), modes[i]);
+		hrtimer_start(&timers[i], ns_to_ktime(400000), modes[i]);
 	}
 	return 0;
 }
