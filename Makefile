@@ -67,7 +67,7 @@ run: setup
 ## test           set up, check, and pass the tests in user space and one virtual machine
 .PHONY: test
 test: setup check
-	scripts/timed.sh "make test" $(PYTHON) -m pytest -q tests/unit tests/encode tests/verify tests/spec tests/e2e
+	scripts/timed.sh "make test" $(PYTHON) -m pytest -q -m "not long" tests/unit tests/encode tests/verify tests/spec tests/e2e
 
 ## test-vm        kernels in virtual machines
 .PHONY: test-vm

@@ -16,13 +16,13 @@ import struct
 import time
 from pathlib import Path
 
-from pywasmjit import _isa
+from pywasmjit import __version__
 
 SYSTEM_CACHE = Path("/var/cache/pywasmjit/images")
 
 _NEW = ".new-"
 _ABANDONED = 3600  # seconds
-_HEADER = struct.Struct("<8sQI")  # of image.h: magic, isa hash, size
+_HEADER = struct.Struct("<16xI")  # of image.h: its size
 
 
 def directory() -> Path | None:
@@ -41,9 +41,11 @@ def directory() -> Path | None:
 def key(wasm: bytes) -> str:
     """Name of the image of a module: changes with its bytes and with anything that lowers it."""
     digest = hashlib.sha256(wasm)
-    digest.update(_isa.ISA_HASH.to_bytes(8, "little"))
+    digest.update(__version__.encode())
     package = Path(__file__).resolve().parent
-    sources = [package / "image.py", *(package / "lower").glob("**/*.py"), *(package / "wasm").glob("*.py")]
+    # Their state, not their contents: a warm start imports none of them.
+    sources = [package / "_isa.py", package / "image.py"]
+    sources += [*(package / "lower").glob("**/*.py"), *(package / "wasm").glob("*.py")]
     for source in sorted(sources):
         status = source.stat()
         digest.update(f"{source.name}:{status.st_size}:{status.st_mtime_ns}\n".encode())
@@ -76,7 +78,7 @@ def find(name: str) -> tuple[int | None, str]:
         os.close(descriptor)
         return None, f"{place / name} can be written by others or belongs to somebody else"
     header = os.pread(descriptor, _HEADER.size, 0)
-    if len(header) != _HEADER.size or _HEADER.unpack(header)[1:] != (_isa.ISA_HASH, status.st_size):
+    if len(header) != _HEADER.size or _HEADER.unpack(header)[0] != status.st_size:
         os.close(descriptor)
         return None, f"{place / name} is damaged"
     return descriptor, ""

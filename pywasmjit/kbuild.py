@@ -156,6 +156,9 @@ def build_module(
     source_key = cache.digest(part for name in sorted(contents) for part in (name.encode(), contents[name]))
     base = cache.root().parent / "kbuild"
     build = base / f"{tree.release}-{kernel_key}"
+    if "kmod/linux/pool.S" in files:
+        # See Kbuild.
+        settings["LDFLAGS_MODULE"] = str(build / "kmod/linux/pool.o")
     finished = base / "finished" / f"{tree.release}-{kernel_key}-{source_key}-{out.name}"
 
     def make(staged: Path) -> None:

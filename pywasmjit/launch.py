@@ -9,8 +9,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from pywasmjit import cache
 from pywasmjit.errors import (
@@ -34,9 +34,8 @@ MAX_FILE = 256 << 20  # that of images (image.h); and /dev/zero has an end
 Note = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Options:
-    """What `pywasmjit exec` was asked for."""
+class Options(NamedTuple):
+    """What `pywasmjit exec` was asked for.  No dataclass: those take 10 ms to import."""
 
     file: Path
     arguments: tuple[str, ...] = ()
@@ -47,7 +46,7 @@ class Options:
     max_memory: int = ALL_MEMORY
     trace: bool = False
     stats: str = ""
-    note: Note = field(default=lambda text: None)
+    note: Note = lambda text: None
 
 
 def read_file(path: Path) -> bytes:

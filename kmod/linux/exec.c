@@ -23,7 +23,8 @@
 #include <asm/sync_core.h>
 #include "kernel.h"
 
-extern u8 wj_pool[], wj_pool_end[];
+/* Weak: pool.o comes in when the module is linked for the last time, see Kbuild. */
+extern u8 wj_pool[] __weak;
 
 #define POOL_SIZE	((size_t)WJ_POOL_MB << 20)
 #define CHUNK		(32u << 10)

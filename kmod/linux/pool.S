@@ -6,9 +6,8 @@
  */
 	.section .jitpool, "ax", @nobits
 	.balign 4096
-	.globl wj_pool, wj_pool_end
+	.globl wj_pool
 wj_pool:
 	.skip WJ_POOL_MB << 20
-wj_pool_end:
 
 	.section .note.GNU-stack, "", @progbits

@@ -275,6 +275,7 @@ class _Builder(Emitter):
             self.uses,
             self.imm,
             self.type,
+            slack=info.slack,
         )
         self.constructs = scan(self.data, body.start, body.end)
         self.stack: list[int] = []

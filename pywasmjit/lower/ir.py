@@ -101,6 +101,9 @@ class Function:
     imm: list[tuple[int, ...]] = field(default_factory=list)
     type: list[int] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
+    # Bytes of the 32-bit address space that memory can never grow into: after an access at v,
+    # v + k cannot wrap for k up to this.
+    slack: int = 0
 
     def value(self, op: int, uses: tuple[int, ...], imm: tuple[int, ...], kind: int) -> int:
         """Append an instruction that defines a value of type `kind` (or NONE)."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pywasmjit import _isa
 from pywasmjit._isa import FARGS, IARGS, IREGS
 from pywasmjit.lower import emit, ir
 
@@ -26,6 +27,8 @@ LOOP_WEIGHT = 8.0
 
 CALLEES = sum(saver == "CALLEE" for _, saver in IREGS)
 CALLERS = len(IREGS) - CALLEES
+
+_EQUALITY = frozenset((_isa.I32_BR_IF_IMM, _isa.I64_BR_IF_IMM))
 
 INT_CLASS = (True, True, False, False, True, False)  # by type
 
@@ -167,6 +170,8 @@ def _frequencies(fn: ir.Function, an: Analysis) -> None:
     freq = an.freq = [0.0] * len(blocks)
     freq[0] = 1.0
     loop, cold, last = an.loop, an.cold, an.loop_last
+    op = fn.op
+    calls = [any(6 <= op[v] <= 8 for v in block.insts) for block in blocks]
     for block in blocks:
         b = block.index
         if b in last:
@@ -184,12 +189,22 @@ def _frequencies(fn: ir.Function, an: Analysis) -> None:
             share = 0.5
             if cold[s] != cold[t]:
                 share = 0.01 if cold[s] else 0.99
-            elif (h := loop[b]) >= 0:
-                out_s, out_t = s > last[h], t > last[h]
-                if out_s != out_t:
-                    share = 1 / LOOP_WEIGHT if out_s else 1 - 1 / LOOP_WEIGHT
-                elif (s == h) != (t == h):
-                    share = 0.6 if s == h else 0.4
+            else:
+                v = block.insts[-1]
+                if fn.op[v] in _EQUALITY and len(fn.uses[v]) == 1 and fn.imm[v][1] == 0:
+                    # Mostly error codes and null pointers.
+                    cc = fn.imm[v][0]
+                    if cc < 3:
+                        share = 0.65 if cc == 1 else 0.35
+                if calls[s] != calls[t]:
+                    # Code that calls is more often the slow path.
+                    share *= 0.3 if calls[s] else 0.7
+                    other = (1 - share / (0.3 if calls[s] else 0.7)) * (0.7 if calls[s] else 0.3)
+                    share /= share + other
+                if (h := loop[b]) >= 0:
+                    out_s, out_t = s > last[h], t > last[h]
+                    if out_s != out_t:
+                        share = 1 / LOOP_WEIGHT if out_s else 1 - 1 / LOOP_WEIGHT
             edges = [f * share, f * (1 - share)]
         else:
             edges = [f / len(succs)] * len(succs) if succs else []

@@ -41,7 +41,7 @@ CLASS: Final = tuple(INTS if is_int else FLOATS for is_int in INT_CLASS) + (0,)
 
 # Using a callee-saved register costs a push and a pop per call of the function: it must avoid
 # this many reloads.
-CALLEE_BENEFIT: Final = 1.5
+CALLEE_BENEFIT: Final = 2.5
 # Added to the distance of a next use that is behind the current loop.
 FAR: Final = 1 << 20
 

@@ -45,7 +45,9 @@ def add_parser(subparsers: Subparsers) -> None:
 def _command(
     commands: Subparsers, name: str, function: Callable[[argparse.Namespace], int], text: str
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{text.capitalize()}."
+    )
     parser.set_defaults(function=function)
     return parser
 

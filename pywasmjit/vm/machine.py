@@ -253,7 +253,7 @@ class Machine:
 
     def _run(self, text: str, timeout: float, feed: bytes = b"") -> Result:
         nonce = secrets.token_hex(8)
-        # The pipe keeps the guest's terminal out of sight of the command, and timeout(1) ends
+        # The pipe keeps the shell's port out of sight of the command, and timeout(1) ends
         # whatever of its process group holds that pipe. What the shell around it has to say
         # ("Killed") is not the command's output.
         inner = (

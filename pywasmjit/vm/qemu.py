@@ -138,8 +138,6 @@ def shell_command(options: Options, kmsg_path: Path) -> list[str]:
         *("-chardev", f"file,id=kmsg,path={kmsg_path}", "-serial", "chardev:kmsg"),
         *("-device", "virtio-serial"),
         *("-chardev", "stdio,id=shell,signal=off", "-device", "virtconsole,chardev=shell"),
-        *("-chardev", "null,id=none"),
-        *("-device", "virtserialport,chardev=none,name=files"),
     ]
 
 

@@ -45,8 +45,10 @@ def test_sdist(tmp_path: Path) -> None:
     (archive,) = tmp_path.iterdir()
     with tarfile.open(archive) as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
-    for needed in ("Makefile", "Kbuild", "scripts/setup.sh", "scripts/packages.txt", "kmod/core/isa.def",
-                   "kmod/user/start.S", "kmod/user/launcher.c", "guest/README.md", "pywasmjit/cli.py",
-                   "pywasmjit/lower/passes/__init__.py", "pywasmjit/vm/guest/init", "tests/guests/hello.c"):  # fmt: skip
+    for needed in (
+        "Makefile", "Kbuild", "scripts/setup.sh", "scripts/packages.txt", "kmod/core/isa.def",
+        "kmod/user/start.S", "kmod/user/launcher.c", "guest/README.md", "pywasmjit/cli.py",
+        "pywasmjit/lower/passes/__init__.py", "pywasmjit/vm/guest/init", "tests/guests/hello.c",
+    ):  # fmt: skip
         assert needed in names
     assert not any("__pycache__" in name or name.endswith("pywasmjit-launch") for name in names)

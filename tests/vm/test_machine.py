@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from pywasmjit.vm import machine as machine_module
+from pywasmjit.vm import qemu
 from pywasmjit.vm.errors import BootError, CommandError, CommandTimeout, MachineDied, VmError
 from pywasmjit.vm.machine import Machine
 from pywasmjit.vm.packages import Kernel
@@ -47,6 +49,19 @@ def test_every_byte_passes(machine: Machine, tmp_path: Path) -> None:
     source.write_bytes(bytes(range(256)) * 3000)
     path = machine.copy_in(source)
     assert machine.run(f"cat {path}").output == source.read_bytes()
+
+
+def test_a_slow_host_loses_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    # QEMU drops a console's output when its socket is full (about 200 KB): so it is no console.
+    fill = qemu.Channel._fill
+
+    def slowly(channel: qemu.Channel, deadline: float) -> None:
+        time.sleep(0.05)
+        fill(channel, deadline)
+
+    monkeypatch.setattr(qemu.Channel, "_fill", slowly)
+    lines = machine.run("seq 300000", timeout=120).output.splitlines()
+    assert lines == [b"%d" % number for number in range(1, 300_001)]
 
 
 def test_a_syntax_error_is_just_a_status(machine: Machine) -> None:

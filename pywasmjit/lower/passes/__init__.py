@@ -3,18 +3,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from pywasmjit.lower.ir import Function
+from pywasmjit.lower.passes.addresses import improve_loops
 from pywasmjit.lower.passes.clean import clean, merge_blocks
 from pywasmjit.lower.passes.constants import place_constants
 from pywasmjit.lower.passes.layout import lay_out
 from pywasmjit.lower.passes.tails import duplicate_tails
 from pywasmjit.lower.passes.unroll import unroll
 
-__all__ = ["PIPELINE", "optimise"]
+__all__ = ["BASIC", "PIPELINE", "optimise"]
 
-PIPELINE: Final = (clean, merge_blocks, lay_out, duplicate_tails, unroll, place_constants)
+Pass = Callable[[Function], None]
+
+PIPELINE: Final[tuple[Pass, ...]] = (
+    clean,
+    merge_blocks,
+    lay_out,
+    duplicate_tails,
+    unroll,
+    improve_loops,
+    place_constants,
+)
+# What the back needs, and nothing more.
+BASIC: Final[tuple[Pass, ...]] = (clean, merge_blocks, lay_out, place_constants)
 
 
 def optimise(fn: Function) -> None:
