@@ -86,8 +86,7 @@ def build_parser(light: bool = False) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pywasmjit {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="show phases with their times")
-    # Given prog, argparse need not format it, for which it would import shutil.
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, prog="pywasmjit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     command = commands.add_parser("exec", help="run a wasm file", allow_abbrev=False, description=EXEC)
     command.add_argument("--host", choices=("auto", "kernel", "user"), default="auto",

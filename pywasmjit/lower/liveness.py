@@ -421,19 +421,22 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
                     an.calls.append(position)
                     if h >= 0:
                         an.loop_calls[h] += weight
-                args = uses
-                if form == emit.CALLI:
-                    hint[uses[0]] = 7
-                    hint_pos[uses[0]] = position
-                    args = uses[1:]
-                if args:
-                    for u, r in zip(args, argument_registers([types[u] for u in args]), strict=True):
-                        if r >= 0:
+                # An argument that dies is best computed where it goes.
+                if uses:
+                    if form == emit.CALLI:
+                        places = [7, *argument_registers([types[u] for u in uses[1:]])]
+                    else:
+                        places = argument_registers([types[u] for u in uses])
+                    i = len(after)
+                    for u, r in zip(uses, places, strict=True):
+                        i -= 1
+                        if r >= 0 and after[i] & 1:
                             hint[u] = r
                             hint_pos[u] = position
             elif form == emit.DIV or form == emit.ACAS:
-                hint[uses[0]] = 0
-                hint_pos[uses[0]] = position
+                if after[-1] & 1:
+                    hint[uses[0]] = 0
+                    hint_pos[uses[0]] = position
                 an.fixed.append(position)
                 if h >= 0:
                     an.loop_fixed[h] = True

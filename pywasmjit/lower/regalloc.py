@@ -41,7 +41,7 @@ CLASS: Final = tuple(INTS if is_int else FLOATS for is_int in INT_CLASS) + (0,)
 
 # Using a callee-saved register costs a push and a pop per call of the function: it must avoid
 # this many reloads.
-CALLEE_BENEFIT: Final = 2.5
+CALLEE_BENEFIT: Final = 2.0
 # Added to the distance of a next use that is behind the current loop.
 FAR: Final = 1 << 20
 
@@ -527,15 +527,13 @@ class Allocation:
             room = (self.allowed & cls).bit_count()
             mine.sort(reverse=True)
             in_memory: list[int] = []
-            crowded = sum(histogram[room + 1 :])
             while mine:
                 w, v = mine[-1]
+                crowded = sum(histogram[room + len(in_memory) + 1 :])
                 if len(mine) <= room and w >= 1.5 * crowded:
                     break
                 mine.pop()
                 in_memory.append(v)
-                if room + len(in_memory) < len(histogram):
-                    crowded -= histogram[room + len(in_memory)]
             spare = (self.allowed & cls & CALLEE).bit_count()
             safe: list[int] = []
             others: list[int] = []

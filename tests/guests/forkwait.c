@@ -72,18 +72,25 @@ static void not_yet(void)
 static void stop_and_continue(void)
 {
 	siginfo_t info;
-	int status;
-	pid_t pid = MUST(fork());
+	int status, hold[2];
+	char byte;
+	pid_t pid;
 
+	MUST(pipe(hold));
+	pid = MUST(fork());
 	if (!pid) {
+		close(hold[1]);
 		raise(SIGSTOP);
-		_exit(4);
+		/* It must not have ended before the parent saw that it went on. */
+		_exit(4 + read(hold[0], &byte, 1));
 	}
+	close(hold[0]);
 	MUST(waitpid(pid, &status, WUNTRACED));
 	say("%s", ended(status));
 	MUST(kill(pid, SIGCONT));
 	MUST(waitpid(pid, &status, WCONTINUED));
 	say("%s", ended(status));
+	close(hold[1]);
 
 	memset(&info, 0, sizeof(info));
 	MUST(waitid(P_PID, pid, &info, WEXITED | WNOWAIT));
