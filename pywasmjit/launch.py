@@ -172,14 +172,18 @@ def _memory_file(image: bytes) -> int:
     return descriptor
 
 
-def choose_host(host: str) -> str:
+def choose_host(host: str, engine: str = "jit") -> str:
     """"kernel" or "user"; for "auto" the kernel where it can be, and a line that says why not."""
     if host == "user":
         return host
-    if not DEVICE.exists():
-        problem = f"{DEVICE} does not exist: load the module with `sudo pywasmjit insmod`"
+    if engine == "interp":
+        if host == "kernel":
+            raise UsageError("the kernel host has no interpreter: use --engine=jit or --host=user")
+        problem = "the kernel host has no interpreter"
+    elif not DEVICE.exists():
+        problem = f"{DEVICE} does not exist: load wasm.ko first, see kmod/linux/README.md"
     elif not os.access(DEVICE, os.R_OK | os.W_OK):
-        problem = f"{DEVICE}: permission denied: use sudo, or `sudo pywasmjit insmod` as this user"
+        problem = f"{DEVICE}: permission denied: run as root, or as a user who may open it"
     else:
         return "kernel"
     if host == "kernel":
@@ -195,7 +199,7 @@ def execute(options: Options) -> None:
     started = time.monotonic()
     program = launcher()
     data = read_file(options.file)
-    host = choose_host(options.host)
+    host = choose_host(options.host, options.engine)
     descriptor = image_of(data, options.note)
     command = [
         "pywasmjit-launch",

@@ -7,7 +7,7 @@
  * 8 bits.  Where that turns out too short the function is compiled again with that branch
  * long, a few times at most, then with long branches only.
  */
-#define SHORT_BRANCH	72u
+#define SHORT_BRANCH	90u
 #define ATTEMPTS	6u
 
 static void cpuid(u32 leaf, u32 regs[4])
@@ -105,6 +105,21 @@ void wj_jit_reloc(struct wj_jit *j, enum wj_reloc_kind kind, u32 at, u32 index, 
 	reloc->target = target;
 }
 
+u32 wj_jit_literal(struct wj_jit *j, u64 value)
+{
+	u64 *literals = j->literals.items, *added;
+	u32 i, n = j->literals.count;
+
+	/* Those of the same function, mostly. */
+	for (i = 0; i < min(n, 16u); i++) {
+		if (literals[n - 1 - i] == value)
+			return n - 1 - i;
+	}
+	added = wj_list_add(j, &j->literals, sizeof(*added));
+	*added = value;
+	return n;
+}
+
 /* Speculation does not go on behind: int3. */
 static void stop_speculation(struct wj_jit *j)
 {
@@ -196,6 +211,7 @@ static void translate_body(struct wj_jit *j)
 				wj_x86_align(&j->e, 16, true);
 			j->block_pos[block++] = j->e.pos;
 			j->last_call = ~0u;
+			j->zero_pos = 0;
 		}
 		if (!wj_decode(&j->cursor, &insn)) {
 			wj_jit_fail(j, -EINVAL, "malformed instruction");
@@ -229,7 +245,8 @@ static void emit_landings(struct wj_jit *j)
 static int compile_function(struct wj_jit *j, u32 index)
 {
 	const struct wj_function *f = &j->image->functions[index];
-	u32 start, attempt, k, sites = j->sites.count, relocs = j->relocs.count, tables = j->tables.count;
+	u32 start, attempt, k, sites = j->sites.count, relocs = j->relocs.count;
+	u32 tables = j->tables.count, literals = j->literals.count;
 	u32 *target;
 	bool fine;
 
@@ -266,6 +283,7 @@ static int compile_function(struct wj_jit *j, u32 index)
 		j->sites.count = sites;
 		j->relocs.count = relocs;
 		j->tables.count = tables;
+		j->literals.count = literals;
 		j->branches.count = j->cold.count = j->accesses.count = j->n_forward = 0;
 		for (k = 0; k < f->block_count; k++)
 			j->block_pos[k] = WJ_UNBOUND;
@@ -326,7 +344,7 @@ static int relocate(struct wj_jit *j, const struct wj_exec *exec, u32 data)
 {
 	u64 base = (u64)(unsigned long)exec->code;
 	s64 distance = 0;
-	u32 i, k, *targets = j->tables.items;
+	u32 i, k, *targets = j->tables.items, literals = data + 8 * j->tables.count;
 
 	for (i = 0; i < j->relocs.count; i++) {
 		struct wj_reloc *reloc = (struct wj_reloc *)j->relocs.items + i;
@@ -345,6 +363,9 @@ static int relocate(struct wj_jit *j, const struct wj_exec *exec, u32 data)
 		case WJ_RELOC_TABLE:
 			distance = (s64)(base + data + 8 * reloc->index);
 			break;
+		case WJ_RELOC_LITERAL:
+			wj_patch32(&j->e, reloc->at, literals + 8 * reloc->index);
+			continue;
 		}
 		if (distance != (s32)distance)
 			return wj_jit_fail(j, -ERANGE, "code is out of reach of what it refers to");
@@ -355,6 +376,8 @@ static int relocate(struct wj_jit *j, const struct wj_exec *exec, u32 data)
 		for (k = 0; k < 8; k++)
 			j->e.code[data + 8 * i + k] = (u8)((base + targets[i]) >> (8 * k));
 	}
+	if (j->literals.count)
+		memcpy(j->e.code + literals, j->literals.items, 8 * (size_t)j->literals.count);
 	return 0;
 }
 
@@ -374,12 +397,12 @@ static int publish(struct wj_jit *j, struct wj_code *code)
 
 	wj_x86_align(&j->e, 8, false);
 	data = j->e.pos;
-	if (j->tables.count > WJ_MAX_CODE / 8)
+	if ((u64)j->tables.count + j->literals.count > WJ_MAX_CODE / 8)
 		return wj_jit_fail(j, -E2BIG, "code too large");
-	wj_emit_reserve(&j->e, 8 * j->tables.count);
+	wj_emit_reserve(&j->e, 8 * (j->tables.count + j->literals.count));
 	if (j->e.error)
 		return j->e.error;
-	total = data + 8 * j->tables.count;
+	total = data + 8 * (j->tables.count + j->literals.count);
 
 	code->n_functions = j->image->n_functions;
 	code->n_imports = j->image->n_imported_functions;
@@ -421,6 +444,7 @@ static void free_jit(struct wj_jit *j)
 	wj_free(j->fixups.items);
 	wj_free(j->relocs.items);
 	wj_free(j->tables.items);
+	wj_free(j->literals.items);
 	wj_free(j->branches.items);
 	wj_free(j->cold.items);
 	wj_free(j->accesses.items);

@@ -5,15 +5,15 @@
  * run_x86.c enters the code and unwinds it.
  *
  * Registers in guest code: those of target.def; rcx, xmm14 and xmm15 are scratch within one
- * bytecode instruction; r14 is the instance, r15 the base of its linear memory.  Flags never
- * live from one bytecode instruction to the next.  rsp is 8-byte aligned, no more.
+ * bytecode instruction; r14 is the instance, r15 the base of its linear memory.  Flags do not
+ * live from one bytecode instruction to the next, but for zero_pos.  rsp is 8-byte aligned.
  *
  * A frame, upwards from rsp: outgoing arguments, spill slots, callee-saved registers, return
  * address; then the incoming stack arguments.  All 8 bytes each.  Nothing in it is the
  * address of something on the stack, so that fork can copy it to another place.
  *
  * Layout of the code: [int3 padding] constants, stubs, one stub per import, functions, cold
- * stubs for calls through tables, jump tables.
+ * stubs for calls through tables, jump tables, literals.
  */
 #ifndef WJ_JIT_X86_H
 #define WJ_JIT_X86_H
@@ -62,7 +62,8 @@ enum wj_reloc_kind {
 	WJ_RELOC_FUNCTION,	/* rel32 to function `index` */
 	WJ_RELOC_CALL_TYPE,	/* rel32 to the slow path of calls with type `index` */
 	WJ_RELOC_EXTERNAL,	/* rel32 to `target`, outside */
-	WJ_RELOC_TABLE		/* absolute: jump table that starts with target number `index` */
+	WJ_RELOC_TABLE,		/* absolute: jump table that starts with target number `index` */
+	WJ_RELOC_LITERAL	/* rel32 to literal `index` */
 };
 struct wj_reloc {
 	u32 at;
@@ -107,7 +108,8 @@ struct wj_jit {
 	u32 *entries;		/* of all functions */
 	u32 *frames;		/* of all functions: bytes between rsp and the return address */
 	u32 *type_stubs;	/* per type: slow path of CALL_INDIRECT, 0 if not used */
-	struct wj_list sites, fixups, relocs, tables;
+	struct wj_list sites, fixups, relocs;
+	struct wj_list tables, literals;	/* u32 targets, u64 values */
 	u32 enter, resume, trap, fault, poll, import, runtime, element, call_type;
 	u32 traps[WJ_TRAP_EXPECTED_SHARED_MEMORY + 1];	/* stubs by trap, and ... */
 	u32 trap_stack;					/* ... that of STACK_EXHAUSTED */
@@ -129,6 +131,9 @@ struct wj_jit {
 	struct wj_list branches, cold, accesses, runs;
 	struct wj_list long_branches;	/* u8 per forward branch, in order */
 	u32 n_forward, short_distance, retries;
+	/* If code ends at zero_pos: ZF tells whether zero_reg, of width zero_w, is 0. */
+	u32 zero_pos, zero_w;
+	u8 zero_reg;
 
 	u32 random_left;
 	u32 random[16];
@@ -142,7 +147,7 @@ struct wj_code {
 	u32 *entries, *frames;
 	u32 functions_end;	/* where the code of the last function ends */
 	u32 retries;		/* functions compiled once more for a branch that was too short */
-	u32 data;		/* jump tables: from here on no instructions */
+	u32 data;		/* jump tables and literals: from here on no instructions */
 	u32 enter, resume;
 	struct wj_site *sites;
 	u32 n_sites;
@@ -163,6 +168,8 @@ int wj_jit_fail(struct wj_jit *j, int code, const char *message);
 void wj_jit_site(struct wj_jit *j, u32 flags);
 void wj_jit_reloc(struct wj_jit *j, enum wj_reloc_kind kind, u32 at, u32 index, const void *target);
 void wj_jit_return(struct wj_jit *j);
+/* Position of a constant of 64 bits, for a relocation. */
+u32 wj_jit_literal(struct wj_jit *j, u64 value);
 /* Branch to a block; cc < 0: always. */
 void wj_jit_branch(struct wj_jit *j, int cc, u32 block);
 

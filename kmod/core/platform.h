@@ -87,7 +87,10 @@ u64 wj_scratch(struct wj_process *p);
 /* Work that is due: called when poll_flags is non-zero, from guest code and from long
  * loops in host code.  0, or a trap (WJ_TRAP_INTERRUPTED) that ends the guest. */
 int wj_poll(struct wj_instance *inst);
-/* The bits of *poll_flags that mean work; others may be set (the kernel's thread flags). */
+/*
+ * The bits of *poll_flags that mean work; others may be set (the kernel's thread flags).  All
+ * of them (~0u) where every instance keeps its own word, which guest code then tests in place.
+ */
 u32 wj_poll_mask(void);
 
 /* Called now and then while an image is loaded: lets others run.  -EINTR: the process is to die. */

@@ -306,6 +306,11 @@ void wj_t_float_constant(struct wj_jit *j, const struct wj_insn *i, bool is64)
 		wj_x86_rr(&j->e, X86_XORPS, d, d);
 		return;
 	}
+	if (!(j->mitigations & WJ_MITIGATE_BLIND)) {
+		wj_x86_rm(&j->e, X86_MOVS_LOAD | (is64 ? X86_F2 : X86_F3), d, wj_mem(WJ_RIP, 0));
+		wj_jit_reloc(j, WJ_RELOC_LITERAL, j->e.pos - 4, wj_jit_literal(j, (u64)i->imm), NULL);
+		return;
+	}
 	wj_jit_load_imm(j, RCX, (u64)i->imm, false);
 	wj_x86_rr(&j->e, X86_MOVD_TO_X | (is64 ? X86_W : 0), d, RCX);
 }

@@ -66,6 +66,7 @@ static_assert(IREG_0 == (int)RAX && IREG_1 == (int)RDX, "DIV, ARMW, ACAS");
 static_assert(IREG_6 == (int)R10 && IREG_7 == (int)R11, "CALL_INDIRECT: index in r11, r10 free");
 static_assert(IREG_8 == (int)RBX && IREG_9 == (int)RBP && IREG_10 == (int)R12 && IREG_11 == (int)R13,
 	      "callee-saved registers, as prologue and stubs save them");
+static_assert(WJ_CC_EQ == 0 && WJ_CC_NE == 1, "branch_if_imm");
 static_assert(sizeof(struct wj_element) == 32, "CALL_INDIRECT indexes with a shift");
 
 const u8 wj_t_cc[WJ_CC_COUNT] = {
@@ -122,6 +123,8 @@ void wj_t_alu_imm(struct wj_jit *j, u32 op, enum wj_x86_digit digit, u32 w, u8 r
 	} else {
 		wj_x86_alu_imm(&j->e, digit, w, rm, imm);
 	}
+	if (digit != X86_ALU_CMP)
+		wj_zero_known(j, w, rm);
 }
 
 void wj_t_compare_imm(struct wj_jit *j, u32 w, u8 a, s32 imm)
@@ -259,11 +262,12 @@ static void test_poll_flags(struct wj_jit *j)
 {
 	u32 mask = wj_poll_mask();
 
-	wj_x86_rm(&j->e, X86_LOAD | X86_W, RCX, wj_field(offsetof(struct wj_instance, poll_flags)));
 	if (mask == ~0u) {
-		wj_x86_rm(&j->e, X86_ALU_IMM8, X86_ALU_CMP, wj_mem(RCX, 0));
+		wj_x86_rm(&j->e, X86_ALU_IMM8, X86_ALU_CMP,
+			  wj_field(offsetof(struct wj_instance, own_poll_flags)));
 		wj_imm8(&j->e, 0);
 	} else {
+		wj_x86_rm(&j->e, X86_LOAD | X86_W, RCX, wj_field(offsetof(struct wj_instance, poll_flags)));
 		wj_x86_rm(&j->e, X86_TEST_IMM32, 0, wj_mem(RCX, 0));
 		wj_imm32(&j->e, mask);
 	}
@@ -345,7 +349,13 @@ static void branch_if(struct wj_jit *j, u32 op, const struct wj_insn *i)
 
 static void branch_if_imm(struct wj_jit *j, const struct wj_insn *i)
 {
-	wj_t_compare_imm(j, wj_wide(wj_op_info[i->op].a), wj_ireg(i->a), (s32)i->imm);
+	u32 w = wj_wide(wj_op_info[i->op].a);
+	u8 a = wj_ireg(i->a);
+
+	/* Counting down to 0: the flags are there already.  The one case in which they are used. */
+	if (i->imm || i->cc > WJ_CC_NE || !j->zero_pos || j->zero_pos != j->e.pos ||
+	    j->zero_reg != a || j->zero_w != w)
+		wj_t_compare_imm(j, w, a, (s32)i->imm);
 	wj_jit_branch(j, wj_t_cc[i->cc], i->index);
 }
 

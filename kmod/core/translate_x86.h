@@ -52,6 +52,14 @@ static inline void wj_fmov(struct wj_jit *j, u8 d, u8 a)
 		wj_x86_rr(&j->e, X86_MOVAPS, d, a);
 }
 
+/* The last instruction set ZF by its result, in reg. */
+static inline void wj_zero_known(struct wj_jit *j, u32 w, u8 reg)
+{
+	j->zero_pos = j->e.pos;
+	j->zero_w = w;
+	j->zero_reg = reg;
+}
+
 /*
  * Immediates.  What the guest chose and does not fit in 16 bits is blinded: it appears only
  * xored with random bits, so that its bytes are no code to jump into.

@@ -98,10 +98,10 @@ long wj_platform_sigaction(struct wj_process *p, int sig, const struct wj_signal
 
 	switch (action->kind) {
 	case WJ_SIGNAL_DEFAULT:
-		new.handler = (u64)SIG_DFL;
+		new.handler = (__force u64)SIG_DFL;
 		break;
 	case WJ_SIGNAL_IGNORE:
-		new.handler = (u64)SIG_IGN;
+		new.handler = (__force u64)SIG_IGN;
 		break;
 	case WJ_SIGNAL_HANDLER:
 		new.handler = c->handler;

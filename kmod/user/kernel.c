@@ -110,7 +110,7 @@ int end_kernel(const struct wj_uapi_run *run)
 static int refused(const struct wj_uapi_load *load, long err)
 {
 	if (err == -EPROTO && !load->error) {
-		wj_log("pywasmjit: the loaded wasm module is of another version: rmmod wasm, then pywasmjit insmod");
+		wj_log("pywasmjit: the loaded wasm module is of another version: rmmod wasm, then load the wasm.ko that was built with it");
 		return EXIT_UNAVAILABLE;
 	}
 	if (load->error == -EPROTO) {
@@ -146,7 +146,7 @@ int run_kernel(struct wj_process *p, const u8 *image, size_t size)
 	long ret;
 
 	if (fd < 0) {
-		wj_log("pywasmjit: /dev/wasm cannot be opened (error %d): run `sudo pywasmjit insmod`, or use --host=user",
+		wj_log("pywasmjit: /dev/wasm cannot be opened (error %d): load wasm.ko first, or use --host=user",
 		       -fd);
 		return EXIT_UNAVAILABLE;
 	}

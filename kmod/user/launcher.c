@@ -258,6 +258,10 @@ int main(int argc, char **argv, char **envp)
 	}
 	if (!same(launch.engine, "jit") && !same(launch.engine, "interp"))
 		return usage("--engine is jit or interp");
+	if (!same(launch.host, "user") && !same(launch.host, "kernel"))
+		return usage("--host is user or kernel");
+	if (same(launch.host, "kernel") && !same(launch.engine, "jit"))
+		return usage("the kernel host has only the JIT (--engine=jit)");
 	memory_limit(launch.max_memory);
 	ret = faults_init();
 	if (ret)

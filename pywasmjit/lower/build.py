@@ -335,10 +335,25 @@ class _Builder(Emitter):
         i = len(control) - 1 - depth
         label = control[i]
         if label.final < 0:
-            label.final = self._final(i)
+            self._resolve(i)
         return control[label.final]
 
-    def _final(self, i: int) -> int:
+    def _resolve(self, i: int) -> None:
+        """Find out where branches to label i, and to those on the way, really go."""
+        control = self.control
+        passed = []
+        while control[i].final < 0:
+            passed.append(control[i])
+            following = self._following(i)
+            if following == i:
+                break
+            i = following
+        final = control[i].final if control[i].final >= 0 else i
+        for label in passed:
+            label.final = final
+
+    def _following(self, i: int) -> int:
+        """The label that the code behind the end of label i jumps to at once, else i."""
         control = self.control
         label = control[i]
         if label.kind == _LOOP:
@@ -363,12 +378,7 @@ class _Builder(Emitter):
                 outer = 0
             elif opcode != 0x05 or enclosing.else_ != pos:
                 return i
-            target = control[outer]
-            if target.arity != label.arity:
-                return i
-            if target.final < 0:
-                target.final = self._final(outer)
-            return target.final
+            return outer if control[outer].arity == label.arity else i
 
     def _branch_env(self, label: _Label) -> Block:
         """Take the state along to a label; returns its block."""
@@ -635,7 +645,7 @@ class _Builder(Emitter):
 
     def _final_of(self, label: _Label) -> int:
         if label.final < 0:
-            label.final = self._final(len(self.control) - 1)
+            self._resolve(len(self.control) - 1)
         return label.final
 
     def _dead(self) -> int:

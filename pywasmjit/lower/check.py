@@ -202,9 +202,7 @@ class _Checker:
                 return
             case "RT":
                 _, result, args, _, _ = RT[k[0]]
-                self.call(
-                    [TYPE_LETTERS[t] for t in args], [TYPE_LETTERS[result]] if result != "_" else []
-                )
+                self.call([TYPE_LETTERS[t] for t in args], [TYPE_LETTERS[result]] if result != "_" else [])
                 return
             case "SST":
                 if first != self.slot_types[k[0]]:

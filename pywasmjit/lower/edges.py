@@ -73,9 +73,7 @@ def resolve_edges(
             if in_memory:
                 targets = {r: fn.uses[v][j] if v in phis else v for v, r in entry.items()}
                 slots = {v: fn.uses[v][j] for v in in_memory}
-                memory_edges.append(
-                    MemoryEdge(out, len(out), state, clean_out, targets, slots)
-                )
+                memory_edges.append(MemoryEdge(out, len(out), state, clean_out, targets, slots))
                 out.append(b"")
                 for v in (*targets.values(), *slots.values()):
                     if v not in state and v not in al.remat:

@@ -86,9 +86,7 @@ def constant(op: int, imm: tuple[int, ...]) -> bytes:
     return SLEB[imm[0]] if imm else b"\0"
 
 
-def block_entry(
-    delta: int, ints: int, i64s: int, refs: int, floats: int, doubles: int, slots: int
-) -> bytes:
+def block_entry(delta: int, ints: int, i64s: int, refs: int, floats: int, doubles: int, slots: int) -> bytes:
     """One line of the block table: masks of defined registers, bitmap of defined slots."""
     flags = BLOCK_I64 if i64s else 0
     if refs:

@@ -232,8 +232,8 @@ class Emitter:
     """
 
     __slots__ = (
-        "_accessed", "_consts", "_depth", "_idom", "_live", "_top", "block", "gmem", "home", "imm",
-        "insts", "mem", "named", "op", "slack", "table", "type", "uses",
+        "_accessed", "_consts", "_depth", "_idom", "_jump_up", "_live", "_top", "block", "gmem",
+        "home", "imm", "insts", "mem", "named", "op", "slack", "table", "type", "uses",
     )  # fmt: skip
 
     def __init__(self, slack: int = 0) -> None:
@@ -255,6 +255,7 @@ class Emitter:
         # The dominator tree so far, and the chain of dominators of block `_top`.
         self._idom: list[int] = []
         self._depth: list[int] = []
+        self._jump_up: list[int] = []
         self._live = bytearray()
         self._top = 0
 
@@ -264,16 +265,27 @@ class Emitter:
         """Make room for one more block; its number is the count before."""
         self._idom.append(0)
         self._depth.append(0)
+        self._jump_up.append(0)
         self._live.append(0)
 
     def common_dominator(self, a: int, b: int) -> int:
         """The closest block that dominates both."""
         idom = self._idom
         depth = self._depth
+        # Ancestors at the same depth have jumps of the same length (Myers 1983).
+        jump = self._jump_up
+        if depth[a] < depth[b]:
+            a, b = b, a
+        level = depth[b]
+        while depth[a] > level:
+            up = jump[a]
+            a = up if depth[up] >= level else idom[a]
         while a != b:
-            if depth[a] >= depth[b]:
-                a = idom[a]
+            if jump[a] != jump[b]:
+                a = jump[a]
+                b = jump[b]
             else:
+                a = idom[a]
                 b = idom[b]
         return a
 
@@ -292,8 +304,16 @@ class Emitter:
                 else:
                     live[down] = 1
                     down = chain[down]
+        depth = self._depth
+        jump = self._jump_up
         self._idom[block] = idom
-        self._depth[block] = self._depth[idom] + 1 if block != idom else 0
+        if block == idom:
+            jump[block] = block
+        else:
+            depth[block] = depth[idom] + 1
+            up = jump[idom]
+            far = jump[up]
+            jump[block] = far if depth[idom] - depth[up] == depth[up] - depth[far] else idom
         live[block] = 1
         self._top = block
         self.block = block
@@ -836,6 +856,10 @@ class Emitter:
             elif cc == CC_LE_S and k == -1:
                 cc, k = CC_LT_S, 0
         if cc <= CC_NE:
+            while o in (w.add_imm, w.xor_imm) and a not in self.named:
+                k = _signed(k - self.imm[a][0], w.bits) if o == w.add_imm else k ^ self.imm[a][0]
+                a = self.uses[a][0]
+                o = self.op[a]
             if o in _SETS:
                 if k == 0:
                     return a if cc == CC_NE else self.inverted(a)
@@ -843,15 +867,8 @@ class Emitter:
                     return a if cc == CC_EQ else self.inverted(a)
             if o == I64_EXTEND_I32_U and 0 <= k <= _U32_MAX:
                 return self._compare_const(W32, self.uses[a][0], cc, _signed(k, 32))
-            if a not in self.named:
-                if k == 0 and o in (w.sub, w.xor):
-                    x, y = self.uses[a]
-                    return self.pure(w.set, (x, y), (cc,), I32)
-                if o == w.add_imm:
-                    moved = _signed(k - self.imm[a][0], w.bits)
-                    return self._compare_const(w, self.uses[a][0], cc, moved)
-                if o == w.xor_imm:
-                    return self._compare_const(w, self.uses[a][0], cc, k ^ self.imm[a][0])
+            if k == 0 and o in (w.sub, w.xor) and a not in self.named:
+                return self.pure(w.set, self.uses[a], (cc,), I32)
         if _fits(k):
             return self.pure(w.set_imm, (a,), (cc, k), I32)
         return self.pure(w.set, (a, self.const(w, k)), (cc,), I32)

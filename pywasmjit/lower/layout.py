@@ -55,9 +55,7 @@ def assemble(al: Allocation) -> bytes:
     return _emit(al, slots, text, terms, targets, edge_of, sequence)
 
 
-def _may_hoist(
-    al: Allocation, p: int, b: int, chunks: list[bytes], hoisted: dict[int, int]
-) -> bool:
+def _may_hoist(al: Allocation, p: int, b: int, chunks: list[bytes], hoisted: dict[int, int]) -> bool:
     """Whether code of the edge from p to b may as well run before p's conditional branch.
 
     It must be cheap, and write nothing that the branch or the other target reads.  hoisted:
@@ -307,9 +305,7 @@ def _emit(
     )
 
 
-def _entry(
-    al: Allocation, slots: Slots, node: int, edge_of: dict[int, tuple[int, int]], delta: int
-) -> bytes:
+def _entry(al: Allocation, slots: Slots, node: int, edge_of: dict[int, tuple[int, int]], delta: int) -> bytes:
     """The line of the block table for a node."""
     an, fn = al.an, al.fn
     number, types = an.number, fn.type
@@ -329,15 +325,12 @@ def _entry(
         j = fn.blocks[b].preds.index(p)
         read = {fn.uses[v][j] for v in fn.blocks[b].phis if v in al.entry[b] or v in al.memory_phis}
         registers = {
-            v: r
-            for v, r in state.items()
-            if v in read or (number[v] >= 0 and live >> number[v] & 1)
+            v: r for v, r in state.items() if v in read or (number[v] >= 0 and live >> number[v] & 1)
         }
         extra = [
             v
             for v in read
-            if v in slots.slot
-            and (v not in state or v in slots.at_def or clean >> state[v] & 1)
+            if v in slots.slot and (v not in state or v in slots.at_def or clean >> state[v] & 1)
         ]
     ints = i64s = refs = floats = doubles = 0
     for v, r in registers.items():

@@ -60,6 +60,8 @@ class Analysis:
     # Summed frequency of the blocks of loop h in which so many integer or float values (list
     # index: class, number) live at the same time.
     loop_pressure: dict[int, list[list[float]]] = field(default_factory=dict)
+    # The same for integer values that live across a call, per call.
+    loop_across: dict[int, list[float]] = field(default_factory=dict)
     # Phis that read each other form a group, mostly one variable of the source: its first phi.
     group: dict[int, int] = field(default_factory=dict)
     # Summed frequency of uses of v, not counting phis.
@@ -323,6 +325,7 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
         an.loop_calls[h] = 0.0
         an.loop_fixed[h] = False
         an.loop_pressure[h] = [[0.0] * (PRESSURES + 1), [0.0] * (PRESSURES + 1)]
+        an.loop_across[h] = [0.0] * (PRESSURES + 1)
     use_weight = an.use_weight = [0.0] * count
     group = an.group
 
@@ -417,6 +420,8 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
                 call = position
                 for i in range(min(across, CALLEES)):
                     benefit[i] += weight
+                if h >= 0:
+                    an.loop_across[h][min(across, PRESSURES)] += weight
                 if hot:
                     an.calls.append(position)
                     if h >= 0:
@@ -483,7 +488,11 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
         if outer >= 0:
             an.loop_calls[outer] += an.loop_calls[h]
             an.loop_fixed[outer] |= an.loop_fixed[h]
-            for mine, theirs in zip(an.loop_pressure[h], an.loop_pressure[outer], strict=True):
+            for mine, theirs in zip(
+                [*an.loop_pressure[h], an.loop_across[h]],
+                [*an.loop_pressure[outer], an.loop_across[outer]],
+                strict=True,
+            ):
                 for i, weight in enumerate(mine):
                     theirs[i] += weight / LOOP_WEIGHT
             # Seen from the outer loop, the inner one needs a value in a register once per entry.

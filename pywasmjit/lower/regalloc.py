@@ -48,13 +48,9 @@ FAR: Final = 1 << 20
 # Kinds of slot operations to be filled in later.
 LOAD, STORE, STORE_PHI = 0, 1, 2
 
-_REMAT_OPS: Final = frozenset(
-    (_isa.I32_CONST, _isa.I64_CONST, _isa.F32_CONST, _isa.F64_CONST, _isa.REF_NULL)
-)
+_REMAT_OPS: Final = frozenset((_isa.I32_CONST, _isa.I64_CONST, _isa.F32_CONST, _isa.F64_CONST, _isa.REF_NULL))
 
-_REMAINDERS: Final = frozenset(
-    (_isa.I32_REM_S, _isa.I32_REM_U, _isa.I64_REM_S, _isa.I64_REM_U)
-)
+_REMAINDERS: Final = frozenset((_isa.I32_REM_S, _isa.I32_REM_U, _isa.I64_REM_S, _isa.I64_REM_U))
 
 # Computing these again takes one fast instruction.
 _CHEAP: Final = frozenset(
@@ -141,9 +137,7 @@ class Allocation:
         self.slot_op(out, STORE, r, v, position)
         self.store_weight[v] = self.store_weight.get(v, 0.0) + weight
 
-    def load(
-        self, out: list[bytes], r: int, v: int, position: int, loc: dict[int, int]
-    ) -> None:
+    def load(self, out: list[bytes], r: int, v: int, position: int, loc: dict[int, int]) -> None:
         """Bring v, which is in no register, to r; loc says where others are at that point."""
         again = self.remat.get(v)
         if again:
@@ -530,25 +524,34 @@ class Allocation:
             while mine:
                 w, v = mine[-1]
                 crowded = sum(histogram[room + len(in_memory) + 1 :])
-                if len(mine) <= room and w >= 1.5 * crowded:
+                if len(mine) <= room and w >= 1.2 * crowded:
                     break
                 mine.pop()
                 in_memory.append(v)
-            spare = (self.allowed & cls & CALLEE).bit_count()
             safe: list[int] = []
             others: list[int] = []
+            across: list[tuple[float, int]] = []
             for w, v in mine:
                 if v not in entry and v not in own and w < total:
                     in_memory.append(v)
                 elif not call_cost or (v in own and an.cross[v] <= 0.05 * self.weight):
                     others.append(v)
-                elif spare:
-                    spare -= 1
-                    safe.append(v)
-                elif w > (2 * call_cost if v in own else call_cost):
+                else:
+                    across.append((w, v))
+            # Callee-saved registers are for those that calls would hurt most.
+            spare = (self.allowed & cls & CALLEE).bit_count()
+            out = 0
+            while across:
+                w, v = across[-1]
+                if len(across) <= spare and w >= 0.8 * sum(an.loop_across[b][spare + out + 1 :]):
+                    break
+                across.pop()
+                out += 1
+                if w > (2 * call_cost if v in own else call_cost):
                     others.append(v)
                 else:
                     in_memory.append(v)
+            safe = [v for _, v in across]
             for v in in_memory:
                 if v in own:
                     self.memory_phis[v] = b
@@ -735,14 +738,10 @@ class Allocation:
                 continue
             elif form == emit.SEL:
                 x, y = found[2], found[3]
-                out.append(
-                    bytes((op, d & 15 | ra << 4 & 240, rb & 15 | imms[v][0] << 4, x | y << 4))
-                )
+                out.append(bytes((op, d & 15 | ra << 4 & 240, rb & 15 | imms[v][0] << 4, x | y << 4)))
             elif form == emit.SELI:
                 cc, k = imms[v]
-                out.append(
-                    bytes((op, d & 15 | ra << 4 & 240, rb & 15 | cc << 4, found[2])) + SLEB[k]
-                )
+                out.append(bytes((op, d & 15 | ra << 4 & 240, rb & 15 | cc << 4, found[2])) + SLEB[k])
             elif form == emit.GLD or form == emit.RLD:
                 out.append(bytes((op, d & 15)) + ULEB[imms[v][0]])
             elif form == emit.GST:

@@ -438,3 +438,12 @@ def test_bug(hello: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert text.count("\n") == 1
     assert cli.main(["-v", "validate", str(hello)]) == 70
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_kernel_host_has_no_interpreter(guest: Callable[[str], Path]) -> None:
+    """The engine is never swapped silently."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pywasmjit.cli", "exec", "--host=kernel", "--engine=interp", str(guest("hello"))],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )
+    assert done.returncode == 2 and "no interpreter" in done.stderr

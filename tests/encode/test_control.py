@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from pywasmjit import _isa as isa
 from tests.encode.engines import Engines
 from tests.native.libcore import INTERP, JIT, host
 from tests.verify.assemble import FUNC, Body, Image, func_type, import_entry, limits, table_entry, unsigned
@@ -33,7 +34,9 @@ SUM = "\n".join(
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_samples(sample: Sample, engines: Engines) -> None:
     pair = engines.pair(sample_image(sample))
-    args = list(range(1, 7)) + [5, 1 << 33, 0xFFFFFFFF] + [DEFAULTS["f2"]] * 8 + [DEFAULTS["f3"], DEFAULTS["f4"]]
+    args = (
+        list(range(1, 7)) + [5, 1 << 33, 0xFFFFFFFF] + [DEFAULTS["f2"]] * 8 + [DEFAULTS["f3"], DEFAULTS["f4"]]
+    )
     assert len(args) == len(PARAMS)
     for _ in range(2):
         pair.one(0, *args)
@@ -45,7 +48,11 @@ def test_arguments_and_results(engines: Engines) -> None:
     letters = "ilfdrilfdilfdilfdddd"
     ints = [k for k, c in enumerate(letters) if c in "ilr"]
     floats = [k for k, c in enumerate(letters) if c in "fd"]
-    in_stack = [k for k in range(len(letters)) if (k in ints and ints.index(k) >= 6) or (k in floats and floats.index(k) >= 8)]
+    in_stack = [
+        k
+        for k in range(len(letters))
+        if (k in ints and ints.index(k) >= 6) or (k in floats and floats.index(k) >= 8)
+    ]
     types = [func_type(letters, letters), func_type("")]
 
     # Spill slots by type: i32, i64, f32, f64, ref, in this order.
@@ -70,11 +77,15 @@ def test_arguments_and_results(engines: Engines) -> None:
         lines = []
         for k in in_stack:
             load, register = ("F", "f9") if letters[k] in "fd" else ("", "r7")
-            lines.append(f"{load}SLOT_LOAD {register} {slot[k]}\n{load}OUT_STORE {register} {in_stack.index(k)}")
+            lines.append(
+                f"{load}SLOT_LOAD {register} {slot[k]}\n{load}OUT_STORE {register} {in_stack.index(k)}"
+            )
         for k, c in enumerate(letters):
             load, register = ("F", "f") if c in "fd" else ("", "r")
             if k not in in_stack:
-                lines.append(f"{load}SLOT_LOAD {register}{(floats if c in 'fd' else ints).index(k)} {slot[k]}")
+                lines.append(
+                    f"{load}SLOT_LOAD {register}{(floats if c in 'fd' else ints).index(k)} {slot[k]}"
+                )
         return lines
 
     def give() -> list[str]:
@@ -99,22 +110,28 @@ def test_arguments_and_results(engines: Engines) -> None:
 
     image = Image(
         types=types,
-        imports=[import_entry("m", "dirty", FUNC, unsigned(0))],
-        functions=[(0, echo), (0, caller("CALL 1")), (0, caller("I32_CONST r7 1\nCALL_INDIRECT 0 0")),
-                   (0, caller("CALL 0")), (0, caller("I32_CONST r7 0\nCALL_INDIRECT 0 0"))],
-        tables=[table_entry("r", 2)],
-        elements=[active_functions(0, 0, [0, 1])],
+        imports=[import_entry("m", name, FUNC, unsigned(0)) for name in ("dirty", "print")],
+        functions=[(0, echo), (0, caller("CALL 2")), (0, caller("I32_CONST r7 2\nCALL_INDIRECT 0 0")),
+                   (0, caller("CALL 0")), (0, caller("I32_CONST r7 0\nCALL_INDIRECT 0 0")),
+                   (0, caller("CALL 1")), (0, caller("I32_CONST r7 1\nCALL_INDIRECT 0 0"))],
+        tables=[table_entry("r", 3)],
+        elements=[active_functions(0, 0, [0, 1, 2])],
         memories=[limits(1)],
     )  # fmt: skip
-    pair = engines.pair(image, [host("dirty")])
+    pair = engines.pair(image, [host("dirty"), host("print")])
     rng = random.Random(1)
     args = [0xFFFFFFFF if c == "r" else rng.getrandbits(64 if c in "ld" else 32) for c in letters]
     expected = "ok " + " ".join(f"{a:x}" for a in args)
-    for function in (1, 2, 3):
+    for function in (2, 3, 4):
         assert pair.one(function, *args) == expected
-    for function in (4, 5):
+    for function in (5, 6):
         assert pair.one(function, *args) == pair.one(0, *args)
         assert pair.one(function, *args).split()[1:4] == ["1", "ffffffff00000002", "3"]
+    engines.core.printed.clear()
+    for function in (7, 8):
+        assert pair.one(function, *args) == "ok" + " 0" * len(letters)
+    types_and_values = " ".join(f"{'ilfdr'.index(c)}:{a:x}" for c, a in zip(letters, args, strict=True))
+    assert engines.core.printed == [f"1 {types_and_values}"] * 4
 
 
 def test_call_indirect(engines: Engines) -> None:
@@ -158,7 +175,10 @@ def test_call_indirect_other_instance(engines: Engines, other: str) -> None:
     )
     importer = Image(
         types=[func_type("i", "i"), func_type("ii", "i")],
-        imports=[import_entry("m", "t", 1, table_entry("r", 0)), import_entry("m", "trap", FUNC, unsigned(0))],
+        imports=[
+            import_entry("m", "t", 1, table_entry("r", 0)),
+            import_entry("m", "trap", FUNC, unsigned(0)),
+        ],
         functions=[(1, Body("I32_ADD_IMM r7 r1 0\nCALL_INDIRECT 0 0\nI32_ADD_IMM r0 r0 1\nRET", leaf=False))],
         elements=[active_functions(0, 2, [0])],
         memories=[limits(1)],
@@ -222,7 +242,9 @@ def test_br_table(engines: Engines, n: int, shape: str) -> None:
     lines.append(f"BR_TABLE r1 {' '.join(words)}")
     for k in range(targets):
         lines += [f"b{k}: r0=i32", f"I32_ADD_IMM r0 r0 {k * 3 + 1}", "RET"]
-    pair = engines.pair(Image(types=[func_type("ii", "i")], functions=[(0, Body("\n".join(lines)))], memories=[limits(1)]))
+    pair = engines.pair(
+        Image(types=[func_type("ii", "i")], functions=[(0, Body("\n".join(lines)))], memories=[limits(1)])
+    )
     values = [*range(n + 3), 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 16, (1 << 29) + 1]
     for value, (jit, interp) in zip(values, pair.call(0, [[0, v] for v in values]), strict=True):
         assert jit == interp, value
@@ -299,13 +321,16 @@ def test_long_jumps_and_shared_memory(engines: Engines) -> None:
         lines += [f"b{k}: r0=i32 r1=i32 r2=i32", "POLL", f"I32_ADD_IMM r2 r2 {k}", "I32_ADD_IMM r0 r0 -1"]
         lines += ["I32_BR_IF_IMM r0 EQ 0 end", "I32_MUL_IMM r1 r1 1664525", "I32_ADD_IMM r1 r1 1013904223"]
         lines += [f"I32_ROTR_IMM r3 r1 {k % 32}", "I32_XOR r2 r2 r3"]
-        lines += [f"I32_BR_TEST_IMM r1 NE {1 << (k % 20)} b{rng.randrange(count)}", f"BR b{rng.randrange(count)}"]
+        lines += [
+            f"I32_BR_TEST_IMM r1 NE {1 << (k % 20)} b{rng.randrange(count)}",
+            f"BR b{rng.randrange(count)}",
+        ]
     lines += ["end: r2=i32", "MOV r0 r2", "RET"]
-    pair = engines.pair(Image(types=[func_type("ii", "i")], functions=[(0, Body("\n".join(lines)))], memories=[limits(1)]))
+    pair = engines.pair(
+        Image(types=[func_type("ii", "i")], functions=[(0, Body("\n".join(lines)))], memories=[limits(1)])
+    )
     for seed in range(5):
         pair.one(0, 20000, seed)
-
-
 
 
 def test_fork(engines: Engines) -> None:
@@ -342,3 +367,44 @@ def test_fork(engines: Engines) -> None:
     instance.write(0, b"\1")
     assert engines.core.fork_child(number)[:2] == (0, child + 1)
     assert instance.call(1, 5) == [parent + 1]
+
+
+ZERO_OPS = [op for op in isa.OPS if op.format in ("RRR", "RRI") and op.d == op.a and op.a in "IL"]
+
+
+@pytest.mark.parametrize("op", ZERO_OPS, ids=lambda op: op.name)
+def test_branch_on_zero_after_arithmetic(op: isa.Op, engines: Engines) -> None:
+    """A branch on a result being 0, right behind the instruction, or with a block between them."""
+    letter = {"I": "i", "L": "l"}[op.a]
+    kind = {"I": "i32", "L": "i64"}[op.a]
+    bits = {"I": "I32", "L": "I64"}[op.a]
+    bodies = []
+    for d, a, b in (("r0", "r0", "r1"), ("r2", "r0", "r1"), ("r1", "r0", "r1")):
+        for last in (
+            (b,)
+            if op.format == "RRR"
+            else ("0", "1", "5")
+            if "SH" in op.name or "ROT" in op.name
+            else ("-1", "128", "5")
+        ):
+            for cc in ("EQ", "NE", "LT_S", "GE_S", "LE_S", "GT_S"):
+                for between in ("", f"BR block\nblock: r0={kind} r1={kind} r2={kind}", f"I32_BR_IF_IMM r3 NE 0 block\n"
+                                f"MOV {d} r4\nblock: r0={kind} r1={kind} r2={kind}"):  # fmt: skip
+                    bodies.append(
+                        Body(
+                            f"I32_CONST r3 1\nI64_CONST r4 0\nMOV r2 r0\n{op.name} {d} {a} {last}\n{between}\n"
+                            f"{bits}_BR_IF_IMM {d} {cc} 0 yes\nI32_CONST r0 0\nRET\nyes:\nI32_CONST r0 1\nRET"
+                        )
+                    )
+    bodies = [body for body in bodies if "MOV" not in body.source.split(op.name)[1] or letter == "l"]
+    image = Image(
+        types=[func_type(letter * 2, "i")], functions=[(0, body) for body in bodies], memories=[limits(1)]
+    )
+    pair = engines.pair(image)
+    values = [0, 1, 5, 2**31, 2**32 - 1, 2**32 - 5, 2**32 - 128] + (
+        [2**32, 2**63, 2**64 - 1, 2**64 - 128] if letter == "l" else []
+    )
+    calls = [[x, y] for x in values for y in values]
+    for function, body in enumerate(bodies):
+        for args, (jit, interp) in zip(calls, pair.call(function, calls), strict=True):
+            assert jit == interp, f"{body.source} of {args}"

@@ -100,9 +100,13 @@ def check(code: bytes, mnemonic: str, operands: list[str | int], memory: tuple[i
             assert memory is not None and found.type == capstone.x86.X86_OP_MEM, where
             base, index, scale, disp = memory
             name = insn.reg_name
-            assert (name(found.mem.base) or "") == ("rip" if base == RIP else "" if base == NONE else R64[base]), where
+            assert (name(found.mem.base) or "") == (
+                "rip" if base == RIP else "" if base == NONE else R64[base]
+            ), where
             # Index 100 without a base is "riz" to capstone.
-            assert (name(found.mem.index) or "").replace("riz", "") == ("" if index == NONE else R64[index]), where
+            assert (name(found.mem.index) or "").replace("riz", "") == (
+                "" if index == NONE else R64[index]
+            ), where
             assert index == NONE or found.mem.scale == 1 << scale, where
             assert found.mem.disp == disp, where
             assert found.size == size // 8, where
@@ -131,7 +135,15 @@ def forms() -> list[tuple[str, int, str, list[tuple[str, int, int]], bool]]:
             found.append((name, words()[name] | prefix, mnemonic[:-1] + suffix,
                           [("reg", 128, 128), ("rm", 128, bits)], True))  # fmt: skip
     for prefix, mnemonic, bits in ((F3, "cvtss2sd", 32), (F2, "cvtsd2ss", 64)):
-        found.append(("X86_CVTS2S", words()["X86_CVTS2S"] | prefix, mnemonic, [("reg", 128, 128), ("rm", 128, bits)], True))
+        found.append(
+            (
+                "X86_CVTS2S",
+                words()["X86_CVTS2S"] | prefix,
+                mnemonic,
+                [("reg", 128, 128), ("rm", 128, bits)],
+                True,
+            )
+        )
     for prefix, letter, bits in ((F3, "s", 32), (F2, "d", 64)):
         for w in (0, W):
             general = 64 if w else 32
@@ -141,7 +153,9 @@ def forms() -> list[tuple[str, int, str, list[tuple[str, int, int]], bool]]:
                           [("reg", general, general), ("rm", 128, bits)], False))  # fmt: skip
         found.append(("X86_MOVS_STORE", words()["X86_MOVS_STORE"] | prefix, f"movs{letter}",
                       [("rm", 128, bits), ("reg", 128, 128)], True))  # fmt: skip
-    found.append(("X86_UCOMIS", words()["X86_UCOMIS"] | P66, "ucomisd", [("reg", 128, 128), ("rm", 128, 64)], True))
+    found.append(
+        ("X86_UCOMIS", words()["X86_UCOMIS"] | P66, "ucomisd", [("reg", 128, 128), ("rm", 128, 64)], True)
+    )
     return found
 
 
@@ -170,7 +184,9 @@ def test_memory(form: tuple[str, int, str, list[tuple[str, int, int]], bool]) ->
     (size,) = (in_memory for field, _, in_memory in fields if field == "rm")
     for reg in (0, 1, 4, 7, 9, 15):
         for base, index, scale, disp in memories(reg in (0, 9)):
-            operands: list[str | int] = ["mem" if field == "rm" else NAMES[bits][reg] for field, bits, _ in fields]
+            operands: list[str | int] = [
+                "mem" if field == "rm" else NAMES[bits][reg] for field, bits, _ in fields
+            ]
             code = encoder.x86_rm(word, reg, mem(base, index, scale, disp))
             if mnemonic in ("xchg", "test") and decode(code).operands[0].type != capstone.x86.X86_OP_MEM:
                 operands.reverse()
@@ -214,7 +230,9 @@ VEX_FLOAT = {"X86_ADDS": "vadds", "X86_SUBS": "vsubs", "X86_MULS": "vmuls", "X86
 @pytest.mark.parametrize("name", [*VEX_FLOAT, "X86_CVTS2S", "X86_ANDPS", "X86_ORPS", "X86_XORPS"])
 def test_vex_floats(name: str) -> None:
     encoder = Encoder(1 << 20)
-    for prefix, letter, other in ((F3, "s", "d"), (F2, "d", "s")) if not name.endswith("PS") else ((0, "", ""),):
+    for prefix, letter, other in (
+        ((F3, "s", "d"), (F2, "d", "s")) if not name.endswith("PS") else ((0, "", ""),)
+    ):
         mnemonic = VEX_FLOAT[name] + letter if name in VEX_FLOAT else f"vcvts{letter}2s{other}"
         if name.endswith("PS"):
             mnemonic = "v" + name[4:].lower()
@@ -342,10 +360,20 @@ LITERAL = [
     ("x86_rm", (0x8B, 6, mem(4, NONE, 0, 8)), "8b742408", "mov esi, dword ptr [rsp + 8]"),
     ("x86_rm", (0x8B, 6, mem(12, NONE, 0, 128)), "418bb42480000000", "mov esi, dword ptr [r12 + 0x80]"),
     ("x86_rm", (0xFF, 4, mem(NONE, 1, 3, 0x1000)), "ff24cd00100000", "jmp qword ptr [rcx*8 + 0x1000]"),
-    ("x86_rm", (words()["X86_XADD"] | LOCK, 1, mem(15, 2)), "f0410fc10c17", "lock xadd dword ptr [r15 + rdx], ecx"),
+    (
+        "x86_rm",
+        (words()["X86_XADD"] | LOCK, 1, mem(15, 2)),
+        "f0410fc10c17",
+        "lock xadd dword ptr [r15 + rdx], ecx",
+    ),
     ("x86_rm", (words()["X86_MOVZX8"], 8, mem(15, 8)), "470fb60407", "movzx r8d, byte ptr [r15 + r8]"),
     ("x86_rm", (words()["X86_MOV8"], 6, mem(15, 0)), "41883407", "mov byte ptr [r15 + rax], sil"),
-    ("x86_rm", (words()["X86_MOVS_LOAD"] | F2, 9, mem(15, 0)), "f2450f100c07", "movsd xmm9, qword ptr [r15 + rax]"),
+    (
+        "x86_rm",
+        (words()["X86_MOVS_LOAD"] | F2, 9, mem(15, 0)),
+        "f2450f100c07",
+        "movsd xmm9, qword ptr [r15 + rax]",
+    ),
     ("x86_rr", (words()["X86_CVTSI2S"] | F2 | W, 3, 9), "f2490f2ad9", "cvtsi2sd xmm3, r9"),
     ("x86_rr", (words()["X86_MOVD_TO_X"] | W, 14, 1), "664c0f6ef1", "movq xmm14, rcx"),
     ("vex_rr", (words()["X86_ADDS"] | F2, 0, 1, 2), "c5f358c2", "vaddsd xmm0, xmm1, xmm2"),
@@ -360,7 +388,9 @@ LITERAL = [
 ]
 
 
-@pytest.mark.parametrize(("function", "args", "expected", "meaning"), LITERAL, ids=[line[3] for line in LITERAL])
+@pytest.mark.parametrize(
+    ("function", "args", "expected", "meaning"), LITERAL, ids=[line[3] for line in LITERAL]
+)
 def test_literal(function: str, args: tuple[object, ...], expected: str, meaning: str) -> None:
     code = getattr(Encoder(), function)(*args)
     assert (code.hex(), text(code)) == (expected, meaning)
@@ -379,7 +409,27 @@ def test_nops_and_alignment() -> None:
             assert encoder.state.pos % alignment == 0
 
 
-BOUNDARIES = (0, 1, 2, 5, 125, 126, 127, 128, 129, 130, 131, 132, 133, 134, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x20000)
+BOUNDARIES = (
+    0,
+    1,
+    2,
+    5,
+    125,
+    126,
+    127,
+    128,
+    129,
+    130,
+    131,
+    132,
+    133,
+    134,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    0x10000,
+    0x20000,
+)
 
 
 @pytest.mark.parametrize("distance", BOUNDARIES)

@@ -115,7 +115,9 @@ def _sum(others: Sequence[str], floats: Sequence[str], kept: Sequence[tuple[str,
     total, scratch, *_ = others
     lines = [f"I64_XOR {total} {total} {register}" for register in others[1:]]
     for register, letter in [*kept, *((register, "D") for register in floats)]:
-        name = {"I": "I64_EXTEND_I32_U", "L": "MOV", "F": "I32_REINTERPRET_F32", "D": "I64_REINTERPRET_F64"}[letter]
+        name = {"I": "I64_EXTEND_I32_U", "L": "MOV", "F": "I32_REINTERPRET_F32", "D": "I64_REINTERPRET_F64"}[
+            letter
+        ]
         lines.append(f"{name} {scratch} {register}")
         if letter == "F":
             lines.append(f"I64_EXTEND_I32_U {scratch} {scratch}")
@@ -127,8 +129,10 @@ def _sum(others: Sequence[str], floats: Sequence[str], kept: Sequence[tuple[str,
 def concrete(op: isa.Op) -> Iterator[dict[str, str]]:
     """Types of d, a, b, x, y for each meaning of W and G."""
     for w in ("I", "L") if "W" in (op.a, op.b) else ("F", "D") if "G" in (op.a, op.b) else ("",):
-        types = {role: {"W": w, "G": w}.get(letter, letter) for role, letter in
-                 (("d", op.d), ("a", op.a), ("b", op.b))}
+        types = {
+            role: {"W": w, "G": w}.get(letter, letter)
+            for role, letter in (("d", op.d), ("a", op.a), ("b", op.b))
+        }
         compared = "L" if op.name.startswith("I64") else "I"
         yield {**types, "x": compared, "y": compared}
 
@@ -138,16 +142,22 @@ INTS = (0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11)
 FLOATS = (0, 1, 7, 8, 13)
 
 
-def assignments(rng: random.Random, roles: Sequence[str], types: dict[str, str], count: int) -> Iterator[dict[str, str]]:
+def assignments(
+    rng: random.Random, roles: Sequence[str], types: dict[str, str], count: int
+) -> Iterator[dict[str, str]]:
     """Registers by role: every aliasing among roles of the same type, several times over."""
     seen = set()
     for _ in range(count * 20):
         chosen: dict[str, str] = {}
         for role in roles:
             floats = types[role] in "FD"
-            same = [chosen[r] for r in chosen if types[r] == types[role] or (
-                role != "d" and r == "d" and (chosen[r][0] == "f") == floats) or (
-                r == "d" and (types[r] in "FD") == floats)]
+            same = [
+                chosen[r]
+                for r in chosen
+                if types[r] == types[role]
+                or (role != "d" and r == "d" and (chosen[r][0] == "f") == floats)
+                or (r == "d" and (types[r] in "FD") == floats)
+            ]
             if same and rng.random() < 0.4:
                 chosen[role] = rng.choice(same)
             else:
@@ -194,27 +204,44 @@ def cases(op: isa.Op) -> Iterator[Case]:
                 register = f"{'f' if op.d in 'FD' else 'r'}{rng.choice(FLOATS if op.d in 'FD' else INTS)}"
                 yield Case(op, (register, str(value)), (), (register, op.d), (register,))
             continue
-        free = {"i": immediates(op, rng) if "i" in roles else [0], "s": range(4) if "s" in roles else [0],
-                "c": codes if "c" in roles else [0]}
+        free = {
+            "i": immediates(op, rng) if "i" in roles else [0],
+            "s": range(4) if "s" in roles else [0],
+            "c": codes if "c" in roles else [0],
+        }
         count = 14 if len(registers) > 1 else 6
         if "c" in roles:
             count = 8
         for chosen in assignments(rng, registers, types, count):
             for cc in free["c"]:
                 for scale in free["s"]:
-                    some = free["i"] if "c" not in roles and "s" not in roles else rng.sample(list(free["i"]), min(2, len(free["i"])))
+                    some = (
+                        free["i"]
+                        if "c" not in roles and "s" not in roles
+                        else rng.sample(list(free["i"]), min(2, len(free["i"])))
+                    )
                     for imm in some:
                         words = {"i": str(imm), "s": str(scale), "c": str(cc), "t": "taken", **chosen}
                         inputs = tuple({chosen[r]: types[r] for r in registers if r != "d"}.items())
                         if op.format == "XCH":
                             # Both are seen, one at a time.
                             for seen in ("a", "b"):
-                                yield Case(op, tuple(words[r] for r in roles), inputs, (chosen[seen], types[seen]),
-                                           (chosen["a"], chosen["b"]))
+                                yield Case(
+                                    op,
+                                    tuple(words[r] for r in roles),
+                                    inputs,
+                                    (chosen[seen], types[seen]),
+                                    (chosen["a"], chosen["b"]),
+                                )
                             continue
                         result = (chosen["d"], types["d"]) if "d" in roles else None
-                        yield Case(op, tuple(words[r] for r in roles), inputs, result,
-                                   (chosen["d"],) if "d" in roles else ())
+                        yield Case(
+                            op,
+                            tuple(words[r] for r in roles),
+                            inputs,
+                            result,
+                            (chosen["d"],) if "d" in roles else (),
+                        )
 
 
 def arguments(case: Case, rng: random.Random, count: int, every: bool) -> list[list[int]]:
@@ -246,11 +273,15 @@ def compare(pair: Pair, index: int, case: Case, calls: Sequence[Sequence[int]]) 
             continue
         letter = case.result[1] if case.result else ""
         if case.op.name in ARITHMETIC and jit.startswith("ok") and interp.startswith("ok"):
-            (a_others, a), (b_others, b) = ([int(w, 16) for w in answer.split()[1:]] for answer in (jit, interp))
+            (a_others, a), (b_others, b) = (
+                [int(w, 16) for w in answer.split()[1:]] for answer in (jit, interp)
+            )
             if a_others == b_others and is_nan(letter, a) and is_nan(letter, b) and is_quiet(letter, a):
                 continue
         words = " ".join(map(hex, args))
-        raise AssertionError(f"{case.op.name} {' '.join(case.words)} of {words}: JIT {jit}, interpreter {interp}")
+        raise AssertionError(
+            f"{case.op.name} {' '.join(case.words)} of {words}: JIT {jit}, interpreter {interp}"
+        )
 
 
 @cache

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "core.h"
 #include "native.h"
 
@@ -130,6 +131,7 @@ static int host_dirty(struct wj_instance *inst, void *data, u64 *args)
 	u32 i;
 
 	(void)inst;
+	native_clobber();
 	for (i = 0; i < host->type->n_results; i++)
 		args[i] = 0xffffffff00000000ull | (i + 1);
 	return 0;
@@ -530,6 +532,26 @@ static void do_plain_call(void)
 	do_call(inst, (u32)driver_number());
 }
 
+/* Like call, but answers with the nanoseconds of processor time it took. */
+static void do_time(void)
+{
+	struct wj_instance *inst = instance();
+	u32 function = (u32)driver_number();
+	u64 values[MAX_VALUES] = { driver_number() };
+	struct timespec start, end;
+	struct wj_error error = { 0 };
+	int ret;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
+	ret = wj_call(inst, function, values);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+	if (ret)
+		report(ret, &error);
+	else
+		printf("ok %llx\n", (u64)(end.tv_sec - start.tv_sec) * 1000000000 +
+		       (u64)(end.tv_nsec - start.tv_nsec));
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -538,7 +560,7 @@ static const struct {
 	{ "image", do_image, false }, { "drop_image", do_drop_image, false },
 	{ "imports", do_imports, false },
 	{ "instance", do_instance, false }, { "drop", do_drop, false },
-	{ "export", do_export, true }, { "call", do_plain_call, true },
+	{ "time", do_time, true }, { "export", do_export, true }, { "call", do_plain_call, true },
 	{ "call_table", do_call_table, true }, { "call_ref", do_call_ref, true },
 	{ "global", do_global, true }, { "global_set", do_global_set, true },
 	{ "start", do_start, true }, { "memory", do_memory, true }, { "read", do_read, true },

@@ -292,8 +292,7 @@ class Core:
         """Module, name and kind (wj_kind) of each import."""
         words = self.command(f"imports {image}")
         modules, names = (
-            [bytes.fromhex(word.strip("-")).decode(errors="replace") for word in words[i::3]]
-            for i in (0, 1)
+            [bytes.fromhex(word.strip("-")).decode(errors="replace") for word in words[i::3]] for i in (0, 1)
         )
         return list(zip(modules, names, [int(word, 16) for word in words[2::3]], strict=True))
 
@@ -303,9 +302,7 @@ class Core:
 
     def code(self, image: int) -> Code:
         """The machine code of an image that was compiled."""
-        base, data, functions_end, retries, code, entries, fixups, sites = self.command(
-            f"code {image}"
-        )
+        base, data, functions_end, retries, code, entries, fixups, sites = self.command(f"code {image}")
 
         def numbers(word: str) -> list[int]:
             return [int(part, 16) for part in word.split(",") if part]
@@ -335,9 +332,7 @@ class Core:
     def drop_image(self, image: int) -> None:
         self.command(f"drop_image {image}")
 
-    def instance(
-        self, image: int, imports: Sequence[Import] = (), engine: str = INTERP
-    ) -> Instance:
+    def instance(self, image: int, imports: Sequence[Import] = (), engine: str = INTERP) -> Instance:
         """Instantiate; a Trap has the instance as attribute ``instance``."""
         instance = Instance(self, self._instances)
         self._instances += 1

@@ -15,6 +15,8 @@ struct native {
 extern struct native native;
 
 void native_init(void);
+/* Garbage in every register that the calling convention lets a function change. */
+void native_clobber(void);
 
 /* The driver, for jit.c: the next word of the command as a number, an image or NULL. */
 u64 driver_number(void);

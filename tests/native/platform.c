@@ -222,9 +222,26 @@ u32 wj_poll_mask(void)
 	return ~0u;
 }
 
+/* A C function may change all of these; most change few. */
+void native_clobber(void)
+{
+#ifdef __x86_64__
+	__asm__ volatile("mov $-3, %%rax; mov %%rax, %%rcx; mov %%rax, %%rdx; mov %%rax, %%rsi\n"
+			 "mov %%rax, %%rdi; mov %%rax, %%r8; mov %%rax, %%r9; mov %%rax, %%r10; mov %%rax, %%r11\n"
+			 "movq %%rax, %%xmm0; movq %%rax, %%xmm1; movq %%rax, %%xmm2; movq %%rax, %%xmm3\n"
+			 "movq %%rax, %%xmm4; movq %%rax, %%xmm5; movq %%rax, %%xmm6; movq %%rax, %%xmm7\n"
+			 "movq %%rax, %%xmm8; movq %%rax, %%xmm9; movq %%rax, %%xmm10; movq %%rax, %%xmm11\n"
+			 "movq %%rax, %%xmm12; movq %%rax, %%xmm13; movq %%rax, %%xmm14; movq %%rax, %%xmm15"
+			 : : : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc",
+			 "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+			 "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+#endif
+}
+
 /* Counts; traps at the poll the test asked for, else clears the flags every time. */
 int wj_poll(struct wj_instance *inst)
 {
+	native_clobber();
 	native.polls++;
 	if (native.polls_to_trap && !--native.polls_to_trap)
 		return WJ_TRAP_INTERRUPTED;

@@ -11,7 +11,7 @@ from textwrap import dedent
 from pywasmjit.lower import ir
 from pywasmjit.lower.build import build
 from pywasmjit.lower.info import ModuleInfo
-from pywasmjit.lower.passes import optimise
+from pywasmjit.lower.passes import BASIC, optimise
 from pywasmjit.lower.verify import verify
 from pywasmjit.wasm import Module, decode, validate
 
@@ -39,14 +39,22 @@ def lowered(wat: str, index: int = -1) -> ir.Function:
     return fn
 
 
+def built(wat: str) -> ir.Function:
+    """The last function, with no more passes than the back needs."""
+    info = ModuleInfo.of(module(wat))
+    fn = build(info, len(info.functions) - 1)
+    for run in BASIC:
+        run(fn)
+    verify(fn, info)
+    return fn
+
+
 def text(fn: ir.Function) -> str:
     """The dump without its first line; parameters are p0.., the others v0.. as they appear."""
     body = ir.dump(fn).split("\n", 1)[1]
     names = {v: f"p{i}" for v, i in re.findall(r"(v\d+):\w+ = PARAM \[(\d+)\]", body)}
     count = len(names)
-    return re.sub(
-        r"\bv\d+\b", lambda m: names.setdefault(m.group(), f"v{len(names) - count}"), body
-    )
+    return re.sub(r"\bv\d+\b", lambda m: names.setdefault(m.group(), f"v{len(names) - count}"), body)
 
 
 def check(wat: str, expected: str, index: int = -1) -> None:
@@ -62,6 +70,4 @@ def function(body: str, kind: str = "(param i32 i32) (result i32)", module: str 
 def instructions(body: str, kind: str = "(param i32 i32) (result i32)", module: str = "") -> str:
     """Instructions of a straight-line function, without parameters and the final RET."""
     lines = [line.strip() for line in text(lowered(function(body, kind, module))).splitlines()]
-    return "\n".join(
-        line for line in lines if "PARAM" not in line and not line.startswith(("RET", "b0:"))
-    )
+    return "\n".join(line for line in lines if "PARAM" not in line and not line.startswith(("RET", "b0:")))

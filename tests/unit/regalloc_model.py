@@ -331,7 +331,7 @@ class Generator:
         for kind in self.kinds:
             same = [v for v in given if self.fn.type[v] == kind]
             self.env.append(rng.choice(same) if same and rng.random() < 0.8 else self.const(kind))
-        self.loops: list[tuple[ir.Block, list[int], list[tuple[ir.Block, list[int]]]]] = []
+        self.loops: list[tuple[ir.Block, list[bool], list[tuple[ir.Block, list[int]]]]] = []
         self.region(0)
         if self.block is not None:
             self.ret()
@@ -382,6 +382,8 @@ class Generator:
     def statement(self) -> None:
         rng = self.rng
         what = rng.random()
+        uses: tuple[int, ...]
+        imm: tuple[int, ...]
         i = rng.randrange(1, len(self.env))
         kind = self.kinds[i]
         if what < self.calls:
@@ -445,6 +447,7 @@ class Generator:
     def call(self) -> None:
         rng = self.rng
         form = rng.random()
+        extra: tuple[int, ...]
         if form < 0.15:
             helper = rng.choice((_isa.RT_MEMORY_GROW, _isa.RT_MEMORY_FILL, _isa.RT_TABLE_GET))
             imm: tuple[int, ...] = (helper, 0, 0)

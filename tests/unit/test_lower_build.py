@@ -6,7 +6,7 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
-from lowering import function, lowered, module, text
+from lowering import built, function, module, text
 
 from pywasmjit.lower.build import build
 from pywasmjit.lower.info import ModuleInfo
@@ -609,7 +609,7 @@ CASES = {
 
 @pytest.mark.parametrize(("wat", "expected"), CASES.values(), ids=CASES)
 def test_build(wat: str, expected: str) -> None:
-    assert text(lowered(wat)) == dedent(expected)
+    assert text(built(wat)) == dedent(expected)
 
 
 def test_scan_finds_the_ends_of_constructs() -> None:

@@ -226,3 +226,250 @@ def test_every_function_of_the_test_suite() -> None:
                 verify(fn, info)
                 seen["functions"] += 1
     assert seen["functions"] > 4400
+
+
+LOOPS = {
+    # duplicate_tails: each arm jumps to the head of the loop itself.
+    "tail": (
+        """
+        (local i32)
+          (block $out (loop $l
+            (br_if $out (i32.eqz (local.tee 2 (i32.load (local.get 0)))))
+            (block $next
+              (if (i32.eq (local.get 2) (i32.const 1))
+                (then (i32.store (local.get 1) (i32.const 7)) (br $next)))
+              (if (i32.eq (local.get 2) (i32.const 2))
+                (then (i32.store (local.get 1) (local.get 2)) (br $next)))
+              (i32.store offset=4 (local.get 1) (local.get 2)))
+            (local.set 0 (i32.add (local.get 0) (i32.const 4)))
+            (br $l)))
+          (local.get 0)
+        """,
+        """\
+        b0:
+          p0:i32 = PARAM [0]
+          p1:i32 = PARAM [1]
+          BR -> b1
+        b1:  ; preds b0 b6 b5 b3, loop, depth 1
+          v0:i32 = PHI p0, v1, v2, v3
+          v4:i32 = I32_LOAD v0 [0]
+          I32_BR_IF_IMM v4 [EQ 0] -> b7, b2
+        b2:  ; preds b1, depth 1
+          I32_BR_IF_IMM v4 [NE 1] -> b4, b3
+        b3:  ; preds b2, depth 1
+          STORE32_IMM p1 [0 7]
+          v3:i32 = I32_ADD_IMM v0 [4]
+          BR -> b1
+        b4:  ; preds b2, depth 1
+          I32_BR_IF_IMM v4 [NE 2] -> b6, b5
+        b5:  ; preds b4, depth 1
+          STORE32 v4, p1 [0]
+          v2:i32 = I32_ADD_IMM v0 [4]
+          BR -> b1
+        b6:  ; preds b4, depth 1
+          STORE32 v4, p1 [4]
+          v1:i32 = I32_ADD_IMM v0 [4]
+          BR -> b1
+        b7:  ; preds b1
+          RET v0
+        """,
+    ),
+    # unroll: four copies, one poll.
+    "strlen": (
+        """
+        (local i32) (local.set 2 (local.get 0))
+         (loop $l
+           (br_if $l (i32.load8_u (local.tee 2 (i32.add (local.get 2) (i32.const 1))))))
+         (i32.sub (local.get 2) (local.get 0))
+        """,
+        """\
+        b0:
+          p0:i32 = PARAM [0]
+          BR -> b1
+        b1:  ; preds b0 b4, loop, depth 1
+          v0:i32 = PHI p0, v1
+          v2:i32 = I32_ADD_IMM v0 [1]
+          v3:i32 = I32_LOAD8_U v2 [0]
+          I32_BR_IF_IMM v3 [NE 0] -> b2, b5
+        b2:  ; preds b1, depth 1
+          v4:i32 = I32_ADD_IMM v2 [1]
+          v5:i32 = I32_LOAD8_U v4 [0]
+          I32_BR_IF_IMM v5 [NE 0] -> b3, b5
+        b3:  ; preds b2, depth 1
+          v6:i32 = I32_ADD_IMM v4 [1]
+          v7:i32 = I32_LOAD8_U v6 [0]
+          I32_BR_IF_IMM v7 [NE 0] -> b4, b5
+        b4:  ; preds b3, depth 1
+          v1:i32 = I32_ADD_IMM v6 [1]
+          v8:i32 = I32_LOAD8_U v1 [0]
+          I32_BR_IF_IMM v8 [NE 0] -> b1, b5
+        b5:  ; preds b1 b2 b3 b4
+          v9:i32 = PHI v2, v4, v6, v1
+          v10:i32 = I32_SUB v9, p0
+          RET v10
+        """,
+    ),
+    # unroll: values used behind the loop, and a loop behind a loop.
+    "two exits": (
+        """
+        (local i32 i32)
+         (loop $l (local.set 2 (i32.add (local.get 2) (i32.const 1)))
+           (br_if $l (i32.lt_u (local.get 2) (i32.load offset=8 (local.get 0)))))
+         (loop $m (local.set 3 (i32.add (local.get 3) (local.get 2)))
+           (br_if $m (i32.lt_s (local.get 3) (local.get 1))))
+         (i32.add (local.get 2) (local.get 3))
+        """,
+        """\
+        b0:
+          p0:i32 = PARAM [0]
+          p1:i32 = PARAM [1]
+          v0:i32 = I32_CONST [0]
+          BR -> b1
+        b1:  ; preds b0 b4, loop, depth 1
+          v1:i32 = PHI v0, v2
+          v3:i32 = I32_ADD_IMM v1 [1]
+          v4:i32 = I32_LOAD p0 [8]
+          I32_BR_IF v3, v4 [LT_U] -> b2, b5
+        b2:  ; preds b1, depth 1
+          v5:i32 = I32_ADD_IMM v3 [1]
+          v6:i32 = I32_LOAD p0 [8]
+          I32_BR_IF v5, v6 [LT_U] -> b3, b5
+        b3:  ; preds b2, depth 1
+          v7:i32 = I32_ADD_IMM v5 [1]
+          v8:i32 = I32_LOAD p0 [8]
+          I32_BR_IF v7, v8 [LT_U] -> b4, b5
+        b4:  ; preds b3, depth 1
+          v2:i32 = I32_ADD_IMM v7 [1]
+          v9:i32 = I32_LOAD p0 [8]
+          I32_BR_IF v2, v9 [LT_U] -> b1, b5
+        b5:  ; preds b1 b2 b3 b4
+          v10:i32 = PHI v3, v5, v7, v2
+          v11:i32 = I32_CONST [0]
+          BR -> b6
+        b6:  ; preds b5 b9, loop, depth 1
+          v12:i32 = PHI v11, v13
+          v14:i32 = I32_ADD v10, v12
+          I32_BR_IF v14, p1 [LT_S] -> b7, b10
+        b7:  ; preds b6, depth 1
+          v15:i32 = I32_ADD v10, v14
+          I32_BR_IF v15, p1 [LT_S] -> b8, b10
+        b8:  ; preds b7, depth 1
+          v16:i32 = I32_ADD v10, v15
+          I32_BR_IF v16, p1 [LT_S] -> b9, b10
+        b9:  ; preds b8, depth 1
+          v13:i32 = I32_ADD v10, v16
+          I32_BR_IF v13, p1 [LT_S] -> b6, b10
+        b10:  ; preds b6 b7 b8 b9
+          v17:i32 = PHI v14, v15, v16, v13
+          v18:i32 = I32_ADD v10, v17
+          RET v18
+        """,
+    ),
+    # improve_loops: one address for all elements of all copies.
+    "sum": (
+        """
+        (local i32 i32 i32)
+         (loop $l
+           (local.set 3 (i32.add (local.get 3)
+             (i32.load (i32.add (local.tee 4 (i32.shl (local.get 2) (i32.const 2))) (i32.add (local.get 0) (i32.const 8))))))
+           (local.set 3 (i32.add (local.get 3)
+             (i32.load (i32.add (i32.or (local.get 4) (i32.const 4)) (i32.add (local.get 0) (i32.const 8))))))
+           (br_if $l (i32.ne (local.tee 2 (i32.add (local.get 2) (i32.const 2))) (local.get 1))))
+         (local.get 3)
+        """,
+        """\
+        b0:
+          p0:i32 = PARAM [0]
+          p1:i32 = PARAM [1]
+          v0:i32 = I32_CONST [0]
+          BR -> b1
+        b1:  ; preds b0 b2, loop, depth 1
+          v1:i32 = PHI v0, v2
+          v3:i32 = PHI v0, v4
+          v5:i32 = I32_LEA p0, v1 [2 8]
+          v6:i32 = I32_LOAD v5 [0]
+          v7:i32 = I32_ADD v3, v6
+          v8:i32 = I32_LOAD v5 [4]
+          v9:i32 = I32_ADD v7, v8
+          v10:i32 = I32_ADD_IMM v1 [2]
+          I32_BR_IF v10, p1 [NE] -> b2, b3
+        b2:  ; preds b1, depth 1
+          v11:i32 = I32_LOAD v5 [8]
+          v12:i32 = I32_ADD v9, v11
+          v13:i32 = I32_LOAD v5 [12]
+          v4:i32 = I32_ADD v12, v13
+          v2:i32 = I32_ADD_IMM v10 [2]
+          I32_BR_IF v2, p1 [NE] -> b1, b3
+        b3:  ; preds b1 b2
+          v14:i32 = PHI v9, v4
+          RET v14
+        """,
+    ),
+    # improve_loops: out of the loop.
+    "invariant": (
+        """
+        (local i32 i32)
+         (loop $l
+           (local.set 3 (i32.add (local.get 3) (i32.mul (local.get 0) (i32.const 800))))
+           (if (i32.and (local.get 3) (i32.const 64))
+             (then (local.set 3 (i32.xor (local.get 3) (local.get 1)))))
+           (br_if $l (i32.lt_u (local.tee 2 (i32.add (local.get 2) (i32.const 2))) (local.get 1))))
+         (local.get 3)
+        """,
+        """\
+        b0:
+          p0:i32 = PARAM [0]
+          p1:i32 = PARAM [1]
+          v0:i32 = I32_MUL_IMM p0 [800]
+          v1:i32 = I32_CONST [0]
+          BR -> b1
+        b1:  ; preds b0 b3, loop, depth 1
+          v2:i32 = PHI v1, v3
+          v4:i32 = PHI v1, v5
+          v6:i32 = I32_ADD v4, v0
+          I32_BR_TEST_IMM v6 [EQ 64] -> b3, b2
+        b2:  ; preds b1, depth 1
+          v7:i32 = I32_XOR p1, v6
+          BR -> b3
+        b3:  ; preds b1 b2, depth 1
+          v5:i32 = PHI v6, v7
+          v3:i32 = I32_ADD_IMM v2 [2]
+          I32_BR_IF v3, p1 [LT_U] -> b1, b4
+        b4:  ; preds b3
+          RET v5
+        """,
+    ),
+    # a call leaves few registers, so nothing moves.
+    "call": (
+        """
+        (local i32 i32)
+         (loop $l
+           (local.set 3 (i32.add (call $f (local.get 3)) (i32.mul (local.get 0) (i32.const 800))))
+           (br_if $l (i32.lt_u (local.tee 2 (i32.add (local.get 2) (i32.const 2))) (local.get 1))))
+         (local.get 3)
+        """,
+        """\
+        b0:
+          p0:i32 = PARAM [0]
+          p1:i32 = PARAM [1]
+          v0:i32 = I32_CONST [0]
+          BR -> b1
+        b1:  ; preds b0 b1, loop, depth 1
+          v1:i32 = PHI v0, v2
+          v3:i32 = PHI v0, v4
+          v5:i32 = CALL v3 [0]
+          v6:i32 = I32_MUL_IMM p0 [800]
+          v4:i32 = I32_ADD v5, v6
+          v2:i32 = I32_ADD_IMM v1 [2]
+          I32_BR_IF v2, p1 [LT_U] -> b1, b2
+        b2:  ; preds b1
+          RET v4
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), LOOPS.values(), ids=LOOPS)
+def test_loops(body: str, expected: str) -> None:
+    helper = "(func $f (param i32) (result i32) (local.get 0))"
+    assert text(lowered(function(body, module=helper))) == dedent(expected)

@@ -49,7 +49,11 @@ def image(name: str) -> Path:
     key = cache.digest([wasm, *lowering])
     out = cache.root().parent / "ring0" / "images" / f"{name}-{key}.img"
     out.parent.mkdir(parents=True, exist_ok=True)
-    return cache.build_once(out, lambda staged: staged.write_bytes(launch.lower(wasm, lambda text: None)) and None)
+
+    def build(staged: Path) -> None:
+        staged.write_bytes(launch.lower(wasm, lambda text: None))
+
+    return cache.build_once(out, build)
 
 
 class Ring0:

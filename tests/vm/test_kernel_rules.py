@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ring0 import HERE, Ring0
+from ring0 import HERE, LAUNCHER, Ring0
 
 from pywasmjit import kbuild
 from pywasmjit.vm.packages import Kernel
@@ -159,3 +159,14 @@ def test_misuse_of_the_device_is_refused(ring0: Ring0) -> None:
     """
     wanted = [line.strip() for row in expected.strip().splitlines() for line in row.split("|")]
     assert result.text.splitlines() == wanted
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_mutated_images_do_no_harm(ring0: Ring0, seed: int) -> None:
+    ring0.command("hello")
+    script = ring0.machine.copy_in(HERE_ON_THE_HOST / "mutate.py", HERE)
+    result = ring0.machine.run(
+        ["python3", script, f"{HERE}/hello.img", LAUNCHER, "150", str(seed)], timeout=280
+    )
+    assert result.status == 0, result.text
+    assert "rejected" in result.text and "ran" in result.text, result.text

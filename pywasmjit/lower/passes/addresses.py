@@ -81,6 +81,9 @@ class _Loop:
         self.before: list[int] = []
         self.made: dict[tuple[object, ...], int] = {}
         self.invariant: set[int] = set()
+        self.rewritten = False
+        # Invariant instructions that repeat an earlier one.
+        self.copies: dict[int, int] = {}
 
     def value(self, op: int, uses: tuple[int, ...], imm: tuple[int, ...]) -> int:
         return self.fn.value(op, uses, imm, I32)
@@ -113,56 +116,76 @@ class _Loop:
             return min(self.zeros(u, phis, depth) for u in uses)
         return 0
 
-    def sum(self, v: int) -> Sum:
+    def sum(self, v: int, depth: int = 12) -> Sum:
         """A value of the loop as a sum of values that are not sums in the loop."""
         found = self.sums.get(v)
         if found is not None:
             return found
-        self.sums[v] = found = self._sum(v)
+        if depth == 0:
+            return ((v, 1),), 0
+        self.sums[v] = found = self._sum(v, depth - 1)
         if len(found[0]) > 4:
             self.sums[v] = found = ((v, 1),), 0
         return found
 
-    def _sum(self, v: int) -> Sum:
+    def _sum(self, v: int, depth: int) -> Sum:
         fn = self.fn
+        v = self.copies.get(v, v)
         op = fn.op[v]
         imm = fn.imm[v]
         if op == I32_CONST:
             return (), imm[0] & _MASK
-        if v in self.inside and v not in self.invariant:
+        if op == I32_ADD_IMM and (v in self.inside or imm[0] > 0):
+            return _plus(self.sum(fn.uses[v][0], depth), ((), imm[0]))
+        if v in self.inside:
             uses = fn.uses[v]
             if op == I32_ADD:
-                return _plus(self.sum(uses[0]), self.sum(uses[1]))
-            if op == I32_ADD_IMM:
-                return _plus(self.sum(uses[0]), ((), imm[0]))
+                return _plus(self.sum(uses[0], depth), self.sum(uses[1], depth))
             if op == I32_LEA:
-                total = _plus(self.sum(uses[0]), self.sum(uses[1]), 1 << imm[0])
+                total = _plus(self.sum(uses[0], depth), self.sum(uses[1], depth), 1 << imm[0])
                 return _plus(total, ((), imm[1]))
             if op == I32_SUB:
-                return _plus(self.sum(uses[0]), self.sum(uses[1]), -1)
+                return _plus(self.sum(uses[0], depth), self.sum(uses[1], depth), -1)
             if op == I32_SHL_IMM and imm[0] <= 3:
-                return _plus(((), 0), self.sum(uses[0]), 1 << imm[0])
+                return _plus(((), 0), self.sum(uses[0], depth), 1 << imm[0])
             if op == I32_OR_IMM and 0 < imm[0] < 1 << self.zeros(uses[0]):
-                return _plus(self.sum(uses[0]), ((), imm[0]))
+                return _plus(self.sum(uses[0], depth), ((), imm[0]))
         return ((v, 1),), 0
 
     def find_invariant(self) -> None:
         fn = self.fn
         inside = self.inside
         invariant = self.invariant
+        copies = self.copies
+        # What the head computes reaches the whole loop, what another block does only that.
+        in_head: dict[tuple[object, ...], int] = {}
+        seen = in_head
         for block in self.blocks:
+            if block is not self.blocks[0]:
+                seen = {}
             for v in block.insts:
                 if _PURE[fn.op[v]] and all(u not in inside or u in invariant for u in fn.uses[v]):
                     invariant.add(v)
+                    operands = tuple([copies.get(u, u) for u in fn.uses[v]])
+                    key = (fn.op[v], operands, fn.imm[v])
+                    first = in_head[key] if key in in_head else seen.setdefault(key, v)
+                    if first != v:
+                        copies[v] = first
 
-    def move_out(self, v: int) -> int:
+    def move_out(self, v: int) -> None:
         """Put an invariant instruction of the loop, and what it needs, in front of the loop."""
+        fn = self.fn
+        v = self.copies.get(v, v)
         if v in self.inside and v in self.invariant:
-            for u in self.fn.uses[v]:
+            for u in fn.uses[v]:
                 self.move_out(u)
             self.inside.discard(v)
-            self.before.append(v)
-        return v
+            key = (fn.op[v], tuple([self.copies.get(u, u) for u in fn.uses[v]]), fn.imm[v])
+            if key in self.made:
+                self.copies[v] = self.made[key]
+            else:
+                self.made[key] = v
+                self.before.append(v)
 
     def total(self, terms: tuple[tuple[int, int], ...]) -> int:
         """The sum of invariant terms, made in front of the loop."""
@@ -327,6 +350,7 @@ def _rewrite(loop: _Loop, counts: dict[int, int]) -> None:
     cost, plan = _plan(loop, accesses)
     if _saved(fn, loop, accesses, counts) <= cost:
         return
+    loop.rewritten = True
     new: dict[int, list[int]] = {}
     addresses: dict[int, int] = {}
     for number, (access, b, distance) in enumerate(plan):
@@ -374,6 +398,12 @@ def _hoist(fn: Function, loop: _Loop) -> None:
                     loop.move_out(v)
 
 
+def _source(copies: dict[int, int], v: int) -> int:
+    while v in copies:
+        v = copies[v]
+    return v
+
+
 def improve_loops(fn: Function) -> None:
     """Rewrite the addresses of innermost loops and move invariant instructions out."""
     blocks = fn.blocks
@@ -402,6 +432,8 @@ def improve_loops(fn: Function) -> None:
                 for u in fn.uses[v]:
                     if u in counts:
                         counts[u] += 1
+    copies: dict[int, int] = {}
+    changed = False
     for loop in chosen:
         loop.find_invariant()
         _rewrite(loop, counts)
@@ -413,4 +445,7 @@ def improve_loops(fn: Function) -> None:
             moved = set(loop.before)
             for block in loop.blocks:
                 block.insts = [v for v in block.insts if v not in moved]
-    remove_dead(fn, {})
+        copies |= loop.copies
+        changed = changed or bool(loop.before) or loop.rewritten
+    if changed or copies:
+        remove_dead(fn, {v: _source(copies, v) for v in copies})
