@@ -32,6 +32,9 @@ s64 wj_instance_memory_grow(struct wj_instance *inst, u32 pages)
 	old = memory->pages;
 	if (pages > memory->max_pages - old)
 		return -1;
+	/* Lowering folds small sums into offsets: no memory grows to the end of the address space. */
+	if (pages && old + pages == WJ_MAX_PAGES)
+		return -1;
 	size = (u64)(old + pages) << 16;
 	if (pages && wj_memory_grow(memory->base, memory->size, size))
 		return -1;

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pywasmjit import wast, wast_run
@@ -16,3 +18,14 @@ def test_official_suite(engine: str) -> None:
     assert report.passed > 25_900
     assert set(report.skipped) == {wast_run.TEXT_FORMAT}
     assert sum(report.skipped.values()) < 600
+
+
+@pytest.mark.parametrize("engine", ["interp", "jit"])
+def test_own_scripts(engine: str, tmp_path: Path) -> None:
+    paths = []
+    for script in sorted(Path(__file__).parent.glob("*.wast")):
+        paths.append(tmp_path / f"{script.stem}.json")
+        wast.convert(script, paths[-1])
+    report = wast_run.run(paths, engine)
+    assert [str(failure) for failure in report.failures] == []
+    assert report.passed >= 5

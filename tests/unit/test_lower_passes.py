@@ -274,7 +274,7 @@ LOOPS = {
           RET v0
         """,
     ),
-    # unroll: four copies, one poll.
+    # a search is not unrolled.
     "strlen": (
         """
         (local i32) (local.set 2 (local.get 0))
@@ -286,30 +286,17 @@ LOOPS = {
         b0:
           p0:i32 = PARAM [0]
           BR -> b1
-        b1:  ; preds b0 b4, loop, depth 1
+        b1:  ; preds b0 b1, loop, depth 1
           v0:i32 = PHI p0, v1
-          v2:i32 = I32_ADD_IMM v0 [1]
-          v3:i32 = I32_LOAD8_U v2 [0]
-          I32_BR_IF_IMM v3 [NE 0] -> b2, b5
-        b2:  ; preds b1, depth 1
-          v4:i32 = I32_ADD_IMM v2 [1]
-          v5:i32 = I32_LOAD8_U v4 [0]
-          I32_BR_IF_IMM v5 [NE 0] -> b3, b5
-        b3:  ; preds b2, depth 1
-          v6:i32 = I32_ADD_IMM v4 [1]
-          v7:i32 = I32_LOAD8_U v6 [0]
-          I32_BR_IF_IMM v7 [NE 0] -> b4, b5
-        b4:  ; preds b3, depth 1
-          v1:i32 = I32_ADD_IMM v6 [1]
-          v8:i32 = I32_LOAD8_U v1 [0]
-          I32_BR_IF_IMM v8 [NE 0] -> b1, b5
-        b5:  ; preds b1 b2 b3 b4
-          v9:i32 = PHI v2, v4, v6, v1
-          v10:i32 = I32_SUB v9, p0
-          RET v10
+          v1:i32 = I32_ADD_IMM v0 [1]
+          v2:i32 = I32_LOAD8_U v1 [0]
+          I32_BR_IF_IMM v2 [NE 0] -> b1, b2
+        b2:  ; preds b1
+          v3:i32 = I32_SUB v1, p0
+          RET v3
         """,
     ),
-    # unroll: values used behind the loop, and a loop behind a loop.
+    # unroll: a loop that counts, its value used behind it.
     "two exits": (
         """
         (local i32 i32)
@@ -325,44 +312,31 @@ LOOPS = {
           p1:i32 = PARAM [1]
           v0:i32 = I32_CONST [0]
           BR -> b1
-        b1:  ; preds b0 b4, loop, depth 1
+        b1:  ; preds b0 b1, loop, depth 1
           v1:i32 = PHI v0, v2
-          v3:i32 = I32_ADD_IMM v1 [1]
-          v4:i32 = I32_LOAD p0 [8]
-          I32_BR_IF v3, v4 [LT_U] -> b2, b5
-        b2:  ; preds b1, depth 1
-          v5:i32 = I32_ADD_IMM v3 [1]
-          v6:i32 = I32_LOAD p0 [8]
-          I32_BR_IF v5, v6 [LT_U] -> b3, b5
-        b3:  ; preds b2, depth 1
-          v7:i32 = I32_ADD_IMM v5 [1]
-          v8:i32 = I32_LOAD p0 [8]
-          I32_BR_IF v7, v8 [LT_U] -> b4, b5
+          v2:i32 = I32_ADD_IMM v1 [1]
+          v3:i32 = I32_LOAD p0 [8]
+          I32_BR_IF v2, v3 [LT_U] -> b1, b2
+        b2:  ; preds b1
+          v4:i32 = I32_CONST [0]
+          BR -> b3
+        b3:  ; preds b2 b6, loop, depth 1
+          v5:i32 = PHI v4, v6
+          v7:i32 = I32_ADD v2, v5
+          I32_BR_IF v7, p1 [LT_S] -> b4, b7
         b4:  ; preds b3, depth 1
-          v2:i32 = I32_ADD_IMM v7 [1]
-          v9:i32 = I32_LOAD p0 [8]
-          I32_BR_IF v2, v9 [LT_U] -> b1, b5
-        b5:  ; preds b1 b2 b3 b4
-          v10:i32 = PHI v3, v5, v7, v2
-          v11:i32 = I32_CONST [0]
-          BR -> b6
-        b6:  ; preds b5 b9, loop, depth 1
-          v12:i32 = PHI v11, v13
-          v14:i32 = I32_ADD v10, v12
-          I32_BR_IF v14, p1 [LT_S] -> b7, b10
-        b7:  ; preds b6, depth 1
-          v15:i32 = I32_ADD v10, v14
-          I32_BR_IF v15, p1 [LT_S] -> b8, b10
-        b8:  ; preds b7, depth 1
-          v16:i32 = I32_ADD v10, v15
-          I32_BR_IF v16, p1 [LT_S] -> b9, b10
-        b9:  ; preds b8, depth 1
-          v13:i32 = I32_ADD v10, v16
-          I32_BR_IF v13, p1 [LT_S] -> b6, b10
-        b10:  ; preds b6 b7 b8 b9
-          v17:i32 = PHI v14, v15, v16, v13
-          v18:i32 = I32_ADD v10, v17
-          RET v18
+          v8:i32 = I32_ADD v2, v7
+          I32_BR_IF v8, p1 [LT_S] -> b5, b7
+        b5:  ; preds b4, depth 1
+          v9:i32 = I32_ADD v2, v8
+          I32_BR_IF v9, p1 [LT_S] -> b6, b7
+        b6:  ; preds b5, depth 1
+          v6:i32 = I32_ADD v2, v9
+          I32_BR_IF v6, p1 [LT_S] -> b3, b7
+        b7:  ; preds b3 b4 b5 b6
+          v10:i32 = PHI v7, v8, v9, v6
+          v11:i32 = I32_ADD v2, v10
+          RET v11
         """,
     ),
     # improve_loops: one address for all elements of all copies.
@@ -383,26 +357,18 @@ LOOPS = {
           p1:i32 = PARAM [1]
           v0:i32 = I32_CONST [0]
           BR -> b1
-        b1:  ; preds b0 b2, loop, depth 1
+        b1:  ; preds b0 b1, loop, depth 1
           v1:i32 = PHI v0, v2
           v3:i32 = PHI v0, v4
           v5:i32 = I32_LEA p0, v1 [2 8]
           v6:i32 = I32_LOAD v5 [0]
           v7:i32 = I32_ADD v3, v6
           v8:i32 = I32_LOAD v5 [4]
-          v9:i32 = I32_ADD v7, v8
-          v10:i32 = I32_ADD_IMM v1 [2]
-          I32_BR_IF v10, p1 [NE] -> b2, b3
-        b2:  ; preds b1, depth 1
-          v11:i32 = I32_LOAD v5 [8]
-          v12:i32 = I32_ADD v9, v11
-          v13:i32 = I32_LOAD v5 [12]
-          v4:i32 = I32_ADD v12, v13
-          v2:i32 = I32_ADD_IMM v10 [2]
-          I32_BR_IF v2, p1 [NE] -> b1, b3
-        b3:  ; preds b1 b2
-          v14:i32 = PHI v9, v4
-          RET v14
+          v4:i32 = I32_ADD v7, v8
+          v2:i32 = I32_ADD_IMM v1 [2]
+          I32_BR_IF v2, p1 [NE] -> b1, b2
+        b2:  ; preds b1
+          RET v4
         """,
     ),
     # improve_loops: out of the loop.
@@ -473,3 +439,56 @@ LOOPS = {
 def test_loops(body: str, expected: str) -> None:
     helper = "(func $f (param i32) (result i32) (local.get 0))"
     assert text(lowered(function(body, module=helper))) == dedent(expected)
+
+
+def test_unrolled_loop_with_a_second_way_back() -> None:
+    # The other back edge brings the value of the copy that was left, not of the first one.
+    body = """
+      (local i32)
+      (loop $l
+        (br_if $l (i32.lt_u (local.tee 2 (i32.add (local.get 2) (i32.const 1))) (local.get 1)))
+        (br_if $l (i32.load (local.get 2))))
+      (local.get 2)"""
+    expected = """\
+        b0:
+          p1:i32 = PARAM [1]
+          v0:i32 = I32_CONST [0]
+          BR -> b1
+        b1:  ; preds b0 b4 b5, loop, depth 1
+          v1:i32 = PHI v0, v2, v3
+          v4:i32 = I32_ADD_IMM v1 [1]
+          I32_BR_IF v4, p1 [LT_U] -> b2, b5
+        b2:  ; preds b1, depth 1
+          v5:i32 = I32_ADD_IMM v4 [1]
+          I32_BR_IF v5, p1 [LT_U] -> b3, b5
+        b3:  ; preds b2, depth 1
+          v6:i32 = I32_ADD_IMM v5 [1]
+          I32_BR_IF v6, p1 [LT_U] -> b4, b5
+        b4:  ; preds b3, depth 1
+          v2:i32 = I32_ADD_IMM v6 [1]
+          I32_BR_IF v2, p1 [LT_U] -> b1, b5
+        b5:  ; preds b1 b2 b3 b4, depth 1
+          v3:i32 = PHI v4, v5, v6, v2
+          v7:i32 = I32_LOAD v3 [0]
+          I32_BR_IF_IMM v7 [NE 0] -> b1, b6
+        b6:  ; preds b5
+          RET v3
+        """
+    assert text(lowered(function(body))) == dedent(expected)
+
+
+def test_equal_invariants_of_two_arms() -> None:
+    # Neither arm's product reaches the other arm; with a call in the loop nothing moves.
+    body = """
+      (local i32)
+      (loop $l
+        (if (i32.load (local.get 2))
+          (then (local.set 2 (i32.add (i32.mul (local.get 0) (i32.const 77)) (call $f))))
+          (else (local.set 2 (i32.sub (i32.mul (local.get 0) (i32.const 77)) (local.get 2)))))
+        (br_if $l (local.get 2)))
+      (local.get 2)"""
+    fn = lowered(function(body, module="(func $f (result i32) (i32.const 1))"))
+    assert text(fn).count("I32_MUL_IMM p0 [77]") == 2
+    # Without, one moves in front of the loop for both.
+    fn = lowered(function(body.replace("(call $f)", "(local.get 1)")))
+    assert text(fn).count("I32_MUL_IMM p0 [77]") == 1

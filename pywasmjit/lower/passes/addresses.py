@@ -46,6 +46,11 @@ _PURE: Final = bytes(
     and not op.flags & {"X", "M", "S", "C", "T"}
     for op in OPS
 ).ljust(260, b"\0")
+# Worth a register even if not every iteration needs it.
+_COSTLY: Final = bytes(
+    op.name.startswith(("F32_", "F64_")) or "_MUL" in op.name or "_F32" in op.name or "_F64" in op.name
+    for op in OPS
+).ljust(260, b"\0")
 _SCALES: Final = {1: 0, 2: 1, 4: 2, 8: 3}
 
 # A sum: sorted (value, factor) pairs and a constant, modulo 2^32.
@@ -225,7 +230,7 @@ class _Loop:
 
 
 class _Access:
-    """A load or store: instruction, block, position of the base in its operands, address."""
+    """A load or store whose address is a sum: its operand `at` is the base."""
 
     __slots__ = ("at", "base", "block", "constant", "inst", "steady", "varying")
 
@@ -239,8 +244,20 @@ class _Access:
         self.constant = 0
 
 
+class _Anchor:
+    """A new address, made where an old one was; accesses that it or others share."""
+
+    __slots__ = ("access", "home", "proofs", "value")
+
+    def __init__(self, access: _Access, home: tuple[int, int]) -> None:
+        self.access = access
+        self.home = home  # block and position of the old address
+        self.proofs: list[int] = []  # blocks with an access at this address
+        self.value = -1
+
+
 def _accesses(loop: _Loop) -> list[_Access]:
-    """The accesses of a loop whose addresses can be improved."""
+    """The accesses of a loop whose addresses are sums that can be made well."""
     fn = loop.fn
     found = []
     for block in loop.blocks:
@@ -277,28 +294,71 @@ def _saved(fn: Function, loop: _Loop, accesses: list[_Access], counts: dict[int,
     return dead
 
 
-def _plan(loop: _Loop, accesses: list[_Access]) -> tuple[int, list[tuple[_Access, int, int]]]:
-    """Instructions needed, and per access the number of its base access and its distance."""
+def _dominators(loop: _Loop) -> dict[int, int]:
+    """Immediate dominators of the blocks of a loop; the head's is itself."""
     head = loop.blocks[0].index
-    bases: dict[object, list[int]] = {}
+    idom = {head: head}
+    for block in loop.blocks[1:]:
+        closest = -1
+        for p in block.preds:
+            if p >= block.index:
+                continue
+            if closest < 0:
+                closest = p
+            while closest != p:
+                if closest > p:
+                    closest = idom[closest]
+                else:
+                    p = idom[p]
+        idom[block.index] = closest
+    return idom
+
+
+def _plan(loop: _Loop, accesses: list[_Access]) -> tuple[int, list[_Anchor], list[tuple[_Anchor, int]]]:
+    """Instructions needed, the addresses to make, and each access's address and distance."""
+    idom = _dominators(loop)
+
+    def dominates(a: int, b: int) -> bool:
+        while b > a:
+            b = idom[b]
+        return a == b
+
+    home = {}
+    for block in loop.blocks:
+        home.update({v: (block.index, i) for i, v in enumerate(block.insts)})
+        home.update(dict.fromkeys(block.phis, (block.index, -1)))
+    groups: dict[object, list[_Anchor]] = {}
+    anchors = []
     plan = []
     cost = 0
-    for number, access in enumerate(accesses):
-        key = (access.steady, access.varying)
+    for access in accesses:
+        group = groups.setdefault((access.steady, access.varying), [])
         offset = loop.fn.imm[access.inst][0]
-        for b in bases.get(key, ()):
-            base = accesses[b]
-            distance = (access.constant - base.constant) & _MASK
-            if (base.block in (head, access.block)) and (
-                distance == 0 or (distance <= loop.slack and distance + offset <= _MASK)
+        here = home[access.inst]
+        for anchor in group:
+            origin, place = anchor.home
+            if origin == here[0]:
+                if place > here[1]:
+                    continue
+            elif not dominates(origin, here[0]):
+                continue
+            distance = (access.constant - anchor.access.constant) & _MASK
+            if distance == 0 or (
+                distance <= loop.slack
+                and distance + offset <= _MASK
+                and any(dominates(b, access.block) for b in anchor.proofs)
             ):
-                plan.append((access, b, distance))
                 break
         else:
-            bases.setdefault(key, []).append(number)
-            plan.append((access, number, 0))
+            anchor = _Anchor(access, home[access.base])
+            distance = 0
+            group.append(anchor)
+            anchors.append(anchor)
             cost += _cost(access)
-    return cost, plan
+        if distance == 0:
+            anchor.proofs.append(access.block)
+        plan.append((anchor, distance))
+    return cost, anchors, plan
 
 
 def _cost(access: _Access) -> int:
@@ -347,17 +407,25 @@ def _rewrite(loop: _Loop, counts: dict[int, int]) -> None:
     accesses = _accesses(loop)
     if not accesses:
         return
-    cost, plan = _plan(loop, accesses)
+    cost, anchors, plan = _plan(loop, accesses)
     if _saved(fn, loop, accesses, counts) <= cost:
         return
     loop.rewritten = True
     new: dict[int, list[int]] = {}
-    addresses: dict[int, int] = {}
-    for number, (access, b, distance) in enumerate(plan):
-        if b == number:
-            addresses[number] = _address(loop, access, new.setdefault(access.inst, []))
+    sharing: dict[int, list[_Access]] = {}
+    for access, (anchor, _) in zip(accesses, plan, strict=True):
+        sharing.setdefault(id(anchor), []).append(access)
+    for anchor in anchors:
+        access = anchor.access
+        users = sharing[id(anchor)]
+        alone = all(user.base == access.base for user in users)
+        if alone and _saved(fn, loop, users, counts) <= _cost(access):
+            anchor.value = access.base
+        else:
+            anchor.value = _address(loop, access, new.setdefault(access.base, []))
+    for access, (anchor, distance) in zip(accesses, plan, strict=True):
         uses = list(fn.uses[access.inst])
-        uses[access.at] = addresses[b]
+        uses[access.at] = anchor.value
         fn.uses[access.inst] = tuple(uses)
         imm = fn.imm[access.inst]
         fn.imm[access.inst] = (imm[0] + distance, *imm[1:])
@@ -385,15 +453,21 @@ def _pressure(fn: Function, loop: _Loop) -> list[int]:
 
 
 def _hoist(fn: Function, loop: _Loop) -> None:
-    """Move invariant instructions in front of a loop without calls, while registers last."""
+    """Move invariant instructions in front of a loop without calls, while registers last.
+
+    Cheap ones only from where every iteration comes by: the head and the end of the loop.
+    """
     if any(_CALL[fn.op[v]] for block in loop.blocks for v in block.insts):
         return
     used = _pressure(fn, loop)
+    head = loop.blocks[0]
+    ends = [p for p in head.preds if p >= head.index]
     for block in loop.blocks:
+        always = block is head or ends == [block.index]
         for v in block.insts:
-            if v in loop.invariant and v in loop.inside:
+            if v in loop.invariant and v in loop.inside and v not in loop.copies:
                 kind = int(fn.type[v] in (F32, F64))
-                if used[kind] < _REGISTERS[kind] - 2:
+                if used[kind] < _REGISTERS[kind] - 2 and (always or _COSTLY[fn.op[v]]):
                     used[kind] += 1
                     loop.move_out(v)
 

@@ -15,17 +15,36 @@ from pywasmjit.lower.ir import NONE, PHI, Block, Function
 from pywasmjit.lower.passes.layout import renumber
 
 # Instructions of a loop, its branch included, and how many copies are made of it in all.
-_COPIES: Final = ((7, 4), (16, 2))
+_COPIES: Final = ((7, 4),)
 # By opcode: a loop with such an instruction is not small, or its copies would not help.
 _HEAVY: Final = bytes(bool("C" in op.flags or {"M", "S"} <= op.flags) for op in OPS)
+_LOAD: Final = bytes("M" in op.flags for op in OPS)
 
 
 def _copies(fn: Function, block: Block) -> int:
     """How many times to have the body of a loop; 1 to leave it."""
     for size, copies in _COPIES:
         if len(block.insts) <= size:
-            return 1 if any(_HEAVY[fn.op[v]] for v in block.insts) else copies
+            if any(_HEAVY[fn.op[v]] for v in block.insts) or not _counts(fn, block):
+                return 1
+            return copies
     return 1
+
+
+def _counts(fn: Function, block: Block) -> bool:
+    """Whether the loop's exit depends on arithmetic only.
+
+    Loops that look for something in memory seldom run for long, and their exits are hard enough
+    to predict once.
+    """
+    own = set(block.insts)
+    work = [u for u in fn.uses[block.insts[-1]] if u in own]
+    while work:
+        v = work.pop()
+        if _LOAD[fn.op[v]]:
+            return False
+        work += [u for u in fn.uses[v] if u in own]
+    return True
 
 
 def unroll(fn: Function) -> None:
