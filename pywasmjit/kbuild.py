@@ -42,6 +42,7 @@ _COMPILER_FEATURES = {
 _ALWAYS_UNSET = ("CONFIG_DEBUG_INFO_BTF_MODULES",)
 # What must not leak from a calling make or shell into the kernel's build.
 _FOREIGN_VARIABLES = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARCH", "CROSS_COMPILE")
+_KEPT = 16  # finished modules of one name
 _FORMAT = b"1"  # count up when the way of building changes
 
 
@@ -174,11 +175,21 @@ def build_module(
     if finished.exists():
         progress(f"{out.name} for {tree.release} is up to date")
     cache.build_once(finished, make)
+    _forget_old(finished)
     out.parent.mkdir(parents=True, exist_ok=True)
     staged = out.with_name(f".{out.name}.{os.getpid()}")
     shutil.copyfile(finished, staged)
     staged.replace(out)
     return out
+
+
+def _forget_old(finished: Path) -> None:
+    """Keep the newest modules of this name; a debug build takes megabytes."""
+    finished.touch()
+    modules = finished.parent.glob(f"*-{finished.name.rpartition('-')[2]}")
+    for old in sorted(modules, key=lambda path: path.stat().st_mtime)[:-_KEPT]:
+        old.unlink(missing_ok=True)
+        old.with_name(f".{old.name}.lock").unlink(missing_ok=True)
 
 
 def _source_files(source: Path, paths: Sequence[str]) -> dict[str, Path]:
