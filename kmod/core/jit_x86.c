@@ -7,7 +7,7 @@
  * 8 bits.  Where that turns out too short the function is compiled again with that branch
  * long, a few times at most, then with long branches only.
  */
-#define SHORT_BRANCH	90u
+#define SHORT_BRANCH	72u
 #define ATTEMPTS	6u
 
 static void cpuid(u32 leaf, u32 regs[4])
@@ -197,7 +197,7 @@ static void translate_body(struct wj_jit *j)
 {
 	const struct wj_function *f = j->f;
 	struct wj_insn insn;
-	u32 block = 0;
+	u32 block = 0, next_breath = 65536;
 
 	j->cursor = (struct wj_cursor){ f->code, f->code + f->code_size, false };
 	j->offset = 0;
@@ -205,6 +205,13 @@ static void translate_body(struct wj_jit *j)
 	wj_jit_prologue(j);
 	while (j->cursor.pos < j->cursor.end && !j->e.error) {
 		j->offset = (u32)(j->cursor.pos - f->code);
+		if (unlikely(j->offset >= next_breath)) {
+			next_breath = j->offset + 65536;
+			if (wj_breathe()) {
+				wj_jit_fail(j, -EINTR, "interrupted");
+				return;
+			}
+		}
 		if (block < f->block_count && j->block_code[block] == j->offset) {
 			/* Loops start with a poll. */
 			if (*j->cursor.pos == WJ_OP_POLL)
@@ -482,7 +489,7 @@ int wj_jit_compile_for(struct wj_image *image, u32 features, u32 mitigations,
 	code->entries = j->entries = wj_alloc((image->n_functions + 1) * sizeof(u32));
 	code->frames = j->frames = wj_alloc((image->n_functions + 1) * sizeof(u32));
 	j->type_stubs = wj_alloc((image->n_types + 1) * sizeof(u32));
-	err = wj_emit_init(&j->e, (u32)min(bytes * 2 + (64u << 10), (size_t)WJ_MAX_CODE));
+	err = wj_emit_init(&j->e, (u32)min(bytes / 2 * 5 + (64u << 10), (size_t)WJ_MAX_CODE));
 	if (err || !j->entries || !j->frames || !j->type_stubs)
 		err = wj_jit_fail(j, -ENOMEM, "out of memory");
 	if (!err)

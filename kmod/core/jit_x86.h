@@ -111,8 +111,7 @@ struct wj_jit {
 	struct wj_list sites, fixups, relocs;
 	struct wj_list tables, literals;	/* u32 targets, u64 values */
 	u32 enter, resume, trap, fault, poll, import, runtime, element, call_type;
-	u32 traps[WJ_TRAP_EXPECTED_SHARED_MEMORY + 1];	/* stubs by trap, and ... */
-	u32 trap_stack;					/* ... that of STACK_EXHAUSTED */
+	u32 traps[WJ_TRAP_STACK_EXHAUSTED + 1];	/* stubs by trap, those that code raises */
 	u32 clear_bhb, functions_end;
 
 	/* The function being compiled. */
@@ -131,8 +130,8 @@ struct wj_jit {
 	struct wj_list branches, cold, accesses, runs;
 	struct wj_list long_branches;	/* u8 per forward branch, in order */
 	u32 n_forward, short_distance, retries;
-	/* If code ends at zero_pos: ZF tells whether zero_reg, of width zero_w, is 0. */
-	u32 zero_pos, zero_w;
+	/* If code ends at zero_pos: ZF tells whether zero_reg is 0. */
+	u32 zero_pos;
 	u8 zero_reg;
 
 	u32 random_left;

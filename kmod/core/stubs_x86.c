@@ -357,7 +357,6 @@ void wj_jit_stubs(struct wj_jit *j)
 	emit_trap(j);
 	for (i = 0; i < ARRAY_SIZE(j->traps); i++)
 		j->traps[i] = emit_trap_with(j, i);
-	j->trap_stack = emit_trap_with(j, WJ_TRAP_STACK_EXHAUSTED);
 
 	/* CALL_INDIRECT on a wrong or missing element, whose address is in r11. */
 	j->call_type = j->e.pos;
@@ -397,7 +396,7 @@ static u32 begin_array(struct wj_jit *j, const struct wj_func_type *type)
 		wj_x86_rm(&j->e, X86_LEA | X86_W, RCX, wj_mem(RSP, -(s32)size));
 		wj_x86_rm(&j->e, X86_CMP | X86_W, RCX, field(offsetof(struct wj_instance, stack_limit)));
 		at = wj_x86_jcc(&j->e, X86_A, false);
-		wj_patch32(&j->e, at, j->trap_stack);
+		wj_patch32(&j->e, at, j->traps[WJ_TRAP_STACK_EXHAUSTED]);
 	}
 	adjust_sp(j, -(s32)size);
 	for (i = 0; i < type->n_params; i++) {

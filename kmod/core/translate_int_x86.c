@@ -10,7 +10,7 @@ static void alu(struct wj_jit *j, u32 op, u32 w, u8 d, u8 s)
 	else
 		wj_x86_rr(&j->e, op | w, s, d);
 	if (op != X86_IMUL)
-		wj_zero_known(j, w, d);
+		wj_zero_known(j, d);
 }
 
 void wj_t_commutative(struct wj_jit *j, u32 op, u32 w, u8 d, u8 a, u8 b)

@@ -28,6 +28,16 @@ static struct wj_mem linear(struct wj_jit *j, u8 base, u32 off)
 			return wj_mem(R15, (s32)off);
 		return wj_mem_index(R15, wj_ireg(base), 0, (s32)off);
 	}
+	if (off < 1u << 31) {
+		/* Blinded as a sum, which is cheaper than an exclusive or. */
+		u32 part = wj_jit_random(j) % (off + 1);
+
+		if (base == WJ_NO_BASE)
+			wj_x86_mov_imm(&j->e, RCX, part, true);
+		else
+			wj_x86_rm(&j->e, X86_LEA | X86_W, RCX, wj_mem(wj_ireg(base), (s32)part));
+		return wj_mem_index(R15, RCX, 0, (s32)(off - part));
+	}
 	wj_jit_load_imm(j, RCX, off, false);
 	if (base != WJ_NO_BASE)
 		wj_x86_rr(&j->e, X86_ADD | X86_W, wj_ireg(base), RCX);

@@ -124,7 +124,7 @@ void wj_t_alu_imm(struct wj_jit *j, u32 op, enum wj_x86_digit digit, u32 w, u8 r
 		wj_x86_alu_imm(&j->e, digit, w, rm, imm);
 	}
 	if (digit != X86_ALU_CMP)
-		wj_zero_known(j, w, rm);
+		wj_zero_known(j, rm);
 }
 
 void wj_t_compare_imm(struct wj_jit *j, u32 w, u8 a, s32 imm)
@@ -353,8 +353,7 @@ static void branch_if_imm(struct wj_jit *j, const struct wj_insn *i)
 	u8 a = wj_ireg(i->a);
 
 	/* Counting down to 0: the flags are there already.  The one case in which they are used. */
-	if (i->imm || i->cc > WJ_CC_NE || !j->zero_pos || j->zero_pos != j->e.pos ||
-	    j->zero_reg != a || j->zero_w != w)
+	if (i->imm || i->cc > WJ_CC_NE || !j->zero_pos || j->zero_pos != j->e.pos || j->zero_reg != a)
 		wj_t_compare_imm(j, w, a, (s32)i->imm);
 	wj_jit_branch(j, wj_t_cc[i->cc], i->index);
 }
@@ -514,7 +513,7 @@ void wj_jit_emit_cold(struct wj_jit *j, const struct wj_cold *c)
 		wj_jit_trap_call(j, c->trap);
 		return;
 	case WJ_COLD_ENTRY_TRAP:
-		wj_x86_call_to(&j->e, j->trap_stack);
+		wj_x86_call_to(&j->e, j->traps[WJ_TRAP_STACK_EXHAUSTED]);
 		wj_jit_site(j, WJ_SITE_ENTRY);
 		return;
 	case WJ_COLD_POLL:

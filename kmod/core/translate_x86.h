@@ -52,11 +52,13 @@ static inline void wj_fmov(struct wj_jit *j, u8 d, u8 a)
 		wj_x86_rr(&j->e, X86_MOVAPS, d, a);
 }
 
-/* The last instruction set ZF by its result, in reg. */
-static inline void wj_zero_known(struct wj_jit *j, u32 w, u8 reg)
+/*
+ * The last instruction set ZF by its result, in reg: all of it, as 32-bit operations clear the
+ * upper half and no i64 becomes an i32 without an instruction.
+ */
+static inline void wj_zero_known(struct wj_jit *j, u8 reg)
 {
 	j->zero_pos = j->e.pos;
-	j->zero_w = w;
 	j->zero_reg = reg;
 }
 

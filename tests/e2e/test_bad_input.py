@@ -275,12 +275,12 @@ def test_damaged_cache(hello: Path, cache: Path) -> None:
 
 @pytest.fixture
 def full(tmp_path: Path) -> Iterator[Path]:
-    """A file system with two pages of room."""
+    """A file system with one page of room."""
     if os.geteuid():
         pytest.skip("mounting needs root")
     place = tmp_path / "full"
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8k,mode=755", "pywasmjit-test", str(place)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=4k,mode=755", "pywasmjit-test", str(place)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")

@@ -374,29 +374,32 @@ ZERO_OPS = [op for op in isa.OPS if op.format in ("RRR", "RRI") and op.d == op.a
 
 @pytest.mark.parametrize("op", ZERO_OPS, ids=lambda op: op.name)
 def test_branch_on_zero_after_arithmetic(op: isa.Op, engines: Engines) -> None:
-    """A branch on a result being 0, right behind the instruction, or with a block between them."""
+    """A branch on a result being 0: right behind the instruction, a block later, or jumped to."""
     letter = {"I": "i", "L": "l"}[op.a]
     kind = {"I": "i32", "L": "i64"}[op.a]
     bits = {"I": "I32", "L": "I64"}[op.a]
+    block = f"block: r0={kind} r1={kind} r2={kind}"
     bodies = []
     for d, a, b in (("r0", "r0", "r1"), ("r2", "r0", "r1"), ("r1", "r0", "r1")):
-        for last in (
-            (b,)
-            if op.format == "RRR"
-            else ("0", "1", "5")
-            if "SH" in op.name or "ROT" in op.name
-            else ("-1", "128", "5")
-        ):
+        lasts: tuple[str, ...] = ("-1", "128", "5")
+        if op.format == "RRR":
+            lasts = (b,)
+        elif "SH" in op.name or "ROT" in op.name:
+            lasts = ("0", "1", "5")
+        for last in lasts:
             for cc in ("EQ", "NE", "LT_S", "GE_S", "LE_S", "GT_S"):
-                for between in ("", f"BR block\nblock: r0={kind} r1={kind} r2={kind}", f"I32_BR_IF_IMM r3 NE 0 block\n"
-                                f"MOV {d} r4\nblock: r0={kind} r1={kind} r2={kind}"):  # fmt: skip
+                for before, between in (
+                    ("", ""),
+                    ("", f"BR block\n{block}"),
+                    # Over the instruction, with flags of another one.
+                    (f"{bits}_BR_IF_IMM r1 EQ 5 block", block),
+                ):
                     bodies.append(
                         Body(
-                            f"I32_CONST r3 1\nI64_CONST r4 0\nMOV r2 r0\n{op.name} {d} {a} {last}\n{between}\n"
+                            f"MOV r2 r0\n{before}\n{op.name} {d} {a} {last}\n{between}\n"
                             f"{bits}_BR_IF_IMM {d} {cc} 0 yes\nI32_CONST r0 0\nRET\nyes:\nI32_CONST r0 1\nRET"
                         )
                     )
-    bodies = [body for body in bodies if "MOV" not in body.source.split(op.name)[1] or letter == "l"]
     image = Image(
         types=[func_type(letter * 2, "i")], functions=[(0, body) for body in bodies], memories=[limits(1)]
     )
@@ -408,3 +411,15 @@ def test_branch_on_zero_after_arithmetic(op: isa.Op, engines: Engines) -> None:
     for function, body in enumerate(bodies):
         for args, (jit, interp) in zip(calls, pair.call(function, calls), strict=True):
             assert jit == interp, f"{body.source} of {args}"
+
+
+def test_tables_and_literals(engines: Engines) -> None:
+    """Jump tables and float constants, which share the end of the code."""
+    functions = []
+    for f in range(3):
+        blocks = "\n".join(f"b{k}:\nF64_CONST f0 {(0x3FF0 + k) << 48 | f}\nF32_CONST f1 {0x3F800000 + 16 * k + f}\n"
+                           "F64_PROMOTE_F32 f1 f1\nF64_ADD f0 f0 f1\nRET" for k in range(20))  # fmt: skip
+        functions.append((0, Body("BR_TABLE r0 " + " ".join(f"b{k}" for k in range(20)) + "\n" + blocks)))
+    pair = engines.pair(Image(types=[func_type("i", "d")], functions=functions, memories=[limits(1)]))
+    answers = {pair.one(f, value) for f in range(3) for value in range(21)}
+    assert len(answers) == 60
