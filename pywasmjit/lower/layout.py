@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from pywasmjit import _isa
+from pywasmjit.errors import UnsupportedError
 from pywasmjit.lower import emit
 from pywasmjit.lower.edges import resolve_edges
 from pywasmjit.lower.emit import FORMAT, ULEB
@@ -18,9 +19,19 @@ from pywasmjit.lower.slots import Slots, assign_slots
 
 # Bytes of code that are copied rather than branched to, before a RET.
 _COPIED = 8
+# WJ_MAX_SLOTS of image.h, outgoing slots included.
+MAX_SLOTS = 8000
 _POLL = bytes((_isa.POLL,))
-# What edge code consists of if it may run before the branch.
-_HOISTED = frozenset((_isa.MOV, _isa.FMOV, _isa.I32_CONST, _isa.I64_CONST))
+# What edge code consists of if it may run before the branch, and its cost there, compared with
+# that of a jump.
+_HOISTED = {
+    _isa.MOV: 0.4,
+    _isa.FMOV: 0.4,
+    _isa.I32_CONST: 0.4,
+    _isa.I64_CONST: 0.5,
+    _isa.SLOT_LOAD: 1.0,
+    _isa.FSLOT_LOAD: 1.0,
+}
 
 
 def assemble(al: Allocation) -> bytes:
@@ -28,6 +39,13 @@ def assemble(al: Allocation) -> bytes:
     fn = al.fn
     edge_code, memory_edges = resolve_edges(al)
     slots = assign_slots(al, memory_edges)
+    if sum(slots.counts) + al.outs > MAX_SLOTS:
+        raise UnsupportedError(
+            f"a function with {sum(slots.counts)} values in its frame; the limit is {MAX_SLOTS}: "
+            "split the function",
+            function=fn.index,
+            function_name=fn.name,
+        )
 
     text = [b"".join(code) for code in al.code]
     terms = list(al.terms)
@@ -61,7 +79,7 @@ def _may_hoist(al: Allocation, p: int, b: int, chunks: list[bytes], hoisted: dic
     It must be cheap, and write nothing that the branch or the other target reads.  hoisted:
     registers that code moved there writes, by block; extended here.
     """
-    if len(chunks) > 2:
+    if len(chunks) > 6:
         return False
     op, a, _, _ = al.terms[p]
     form = FORMAT[op]
@@ -72,13 +90,16 @@ def _may_hoist(al: Allocation, p: int, b: int, chunks: list[bytes], hoisted: dic
     side = succs.index(b)
     other = succs[1 - side]
     freq = an.edge_freq[p]
-    if freq[side] * 2.5 < freq[1 - side] * len(chunks):
-        return False
     written = 0
+    cost = 0.0
     for chunk in chunks:
         if chunk[0] not in _HOISTED:
             return False
-        written |= 1 << (chunk[1] & 15 | (16 if chunk[0] == _isa.FMOV else 0))
+        cost += _HOISTED[chunk[0]]
+        floats = chunk[0] == _isa.FMOV or chunk[0] == _isa.FSLOT_LOAD
+        written |= 1 << (chunk[1] & 15 | (16 if floats else 0))
+    if freq[side] < freq[1 - side] * cost:
+        return False
     if op == _isa.F32_BR_IF or op == _isa.F64_BR_IF:
         read = 1 << 16 + (a & 15) | 1 << 16 + (a >> 4)
     else:

@@ -30,6 +30,9 @@ CALLERS = len(IREGS) - CALLEES
 
 _EQUALITY = frozenset((_isa.I32_BR_IF_IMM, _isa.I64_BR_IF_IMM))
 
+# Odds of a block that calls, when the other way does not.
+SLOW_PATH = 0.22
+
 INT_CLASS = (True, True, False, False, True, False)  # by type
 
 
@@ -122,6 +125,7 @@ def analyse(fn: ir.Function) -> Analysis:
     _order(fn, an)
     _frequencies(fn, an)
     _live_sets(fn, an)
+    _sink_steps(fn, an)
     _uses(fn, an)
     return an
 
@@ -200,9 +204,8 @@ def _frequencies(fn: ir.Function, an: Analysis) -> None:
                         share = 0.65 if cc == 1 else 0.35
                 if calls[s] != calls[t]:
                     # Code that calls is more often the slow path.
-                    share *= 0.3 if calls[s] else 0.7
-                    other = (1 - share / (0.3 if calls[s] else 0.7)) * (0.7 if calls[s] else 0.3)
-                    share /= share + other
+                    odds = share / (1 - share) * (SLOW_PATH if calls[s] else 1 / SLOW_PATH)
+                    share = odds / (1 + odds)
                 if (h := loop[b]) >= 0:
                     out_s, out_t = s > last[h], t > last[h]
                     if out_s != out_t:
@@ -300,6 +303,38 @@ def _live_sets(fn: ir.Function, an: Analysis) -> None:
             break
 
 
+def _sink_steps(fn: ir.Function, an: Analysis) -> None:
+    """Move the step of a loop's variable, i + 1, behind the last use of i in its block.
+
+    Both then fit in one register.
+    """
+    FORMAT = emit.FORMAT
+    group, home = an.group, an.def_block
+    for block in fn.blocks:
+        b = block.index
+        for v in an.phi_out[b]:
+            if home[v] != b or FORMAT[fn.op[v]] != emit.RRI:
+                continue
+            a = fn.uses[v][0]
+            if a not in group or group[a] != group[an.web[v]]:
+                continue
+            g = an.number[a]
+            if (g >= 0 and an.live_out[b] >> g & 1) or a in an.phi_out[b]:
+                continue
+            insts = block.insts
+            at = last = insts.index(v)
+            first = len(insts)  # use of v
+            for i in range(at + 1, len(insts)):
+                uses = fn.uses[insts[i]]
+                if a in uses:
+                    last = i
+                if v in uses and i < first:
+                    first = i
+            if at < last < min(first, len(insts) - 1):
+                del insts[at]
+                insts.insert(last, v)
+
+
 def _uses(fn: ir.Function, an: Analysis) -> None:
     """One walk backward: next and last uses, hints, pressure and weights of loops."""
     blocks, op, all_uses, types = fn.blocks, fn.op, fn.uses, fn.type
@@ -336,6 +371,9 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
         h = an.loop[b]
         weight = an.freq[b]
         call = NEVER  # the nearest call behind the current point
+        # What a register that calls keep would be worth to values used up to that call: reading
+        # an argument from memory instead of moving it costs half as much as other reloads.
+        window: dict[int, float] = {}
         ints = (an.live_out[b] & int_bits).bit_count()
         floats = an.live_out[b].bit_count() - ints
         for u in an.phi_out[b]:
@@ -365,8 +403,20 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
                     floats -= 1
                 if call < (block_last[v] if n <= end else NEVER):
                     cross[v] += weight
+                window.pop(v, None)
             across = ints
             uses = all_uses[v]
+            form = FORMAT[op[v]]
+            if emit.CALL <= form <= emit.RT:
+                if across:
+                    worth = sorted(window.values(), reverse=True)[:across]
+                    worth += [0.3] * (across - len(worth))
+                    for i, saved in enumerate(worth[:CALLEES]):
+                        benefit[i] += saved * weight
+                window = dict.fromkeys(uses, 0.5)
+            elif uses:
+                for u in uses:
+                    window[u] = 1.0
             for u in reversed(uses):
                 n = next_use[u]
                 if n <= end:
@@ -405,7 +455,6 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
                 most_ints = ints
             if floats > most_floats:
                 most_floats = floats
-            form = FORMAT[op[v]]
             if form == emit.RRR or form == emit.RRI:
                 # What the result wants, the first operand wants if it dies here.
                 if after[-1] & 1:
@@ -418,8 +467,6 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
             elif emit.CALL <= form <= emit.RT:
                 an.has_calls = True
                 call = position
-                for i in range(min(across, CALLEES)):
-                    benefit[i] += weight
                 if h >= 0:
                     an.loop_across[h][min(across, PRESSURES)] += weight
                 if hot:
@@ -454,7 +501,7 @@ def _uses(fn: ir.Function, an: Analysis) -> None:
                 hint_pos[uses[0]] = position
             position -= 1
         for i in range(min(most_ints - CALLERS, CALLEES)):
-            benefit[i] += weight
+            benefit[i] += 2 * weight
         if call != NEVER:
             found = an.live_in[b]
             while found:

@@ -8,10 +8,12 @@ parameters).  When registers run out, the value whose next use is farthest goes 
 everything behind the end of the current loop counts as far.  Values live across a call are
 kept in callee-saved registers while there are any.
 
-The state at a block's entry is that of its hottest predecessor, adjusted: at a loop header,
-values that the loop does not use make room for those it does, and what calls in the loop
-would destroy moves to callee-saved registers before the loop.  Where predecessors disagree,
-moves, reloads and stores go on the edges (edges.py), so cold paths pay for hot ones.
+The state at a block's entry is that of its hottest predecessor, adjusted.  At a loop header
+values compete for registers by how often the loop uses them: those that it uses less than it
+would have to evict them, for lack of registers or at calls, stay in memory throughout, phis
+included, and the most used of those that live across calls get the callee-saved registers.
+Where predecessors disagree, moves, reloads and stores go on the edges (edges.py), so cold
+paths pay for hot ones.  Frequencies are estimates from the shape of the code (liveness.py).
 
 Stores of spilled values are recorded, not emitted: afterwards each spilled value is stored
 either at all recorded places or once after its definition, whichever is cheaper.
@@ -41,7 +43,7 @@ CLASS: Final = tuple(INTS if is_int else FLOATS for is_int in INT_CLASS) + (0,)
 
 # Using a callee-saved register costs a push and a pop per call of the function: it must avoid
 # this many reloads.
-CALLEE_BENEFIT: Final = 2.0
+CALLEE_BENEFIT: Final = 1.6
 # Added to the distance of a next use that is behind the current loop.
 FAR: Final = 1 << 20
 
@@ -89,18 +91,19 @@ class Allocation:
         self.slot_ops: list[tuple[list[bytes], int, int, int, int]] = []
         # Values that some code reads from their slots.
         self.loaded: set[int] = set()
-        # Spilled values: weight of recorded stores; first and last position of the slot's use.
+        # Spilled values: weight of recorded stores; last position where the slot is used.
         self.store_weight: dict[int, float] = {}
-        self.slot_first: dict[int, int] = {}
         self.slot_last: dict[int, int] = {}
         # Where a store after the definition would go: (block, index in its code, register).
         self.def_site: dict[int, tuple[int, int, int]] = {}
         self.memory_phis: dict[int, int] = {}  # phi -> its block
+        # Where a value is at the start of the loops that it lives through.
+        self.loop_reg: dict[int, int] = {}
         # The register of a group of phis: what reads or makes them prefers it.
         self.group_reg: dict[int, int] = {}
         self.used_callee = 0
         self.outs = 0
-        # Loops: position of the end, and offset of the first use of each value used inside.
+        # Per loop: offset from its start to the first use of each value used inside.
         self.loop_first: dict[int, dict[int, int]] = {}
 
         # The current point.
@@ -122,6 +125,8 @@ class Allocation:
         self.def_pos: list[int] = [0] * len(fn.op)
         self.loop_limit = NEVER
         self.loop_uses: dict[int, int] = {}
+        # Registers that hold something at the start of the current loop.
+        self.header_regs = 0
 
     # Slots
 
@@ -185,9 +190,14 @@ class Allocation:
             return h
         w = an.web[v]
         if w >= 0:
-            r = self.group_reg.get(an.group[w], -1)
+            # Where that phi is; if that is not decided yet, where its variable was.
+            r = self.loop_reg.get(w, -1)
+            if r < 0:
+                r = self.group_reg.get(an.group[w], -1)
             if r >= 0 and good >> r & 1:
                 return r
+            # Where another variable of the loop has to go it would be in the way.
+            good = good & ~self.header_regs or good
         if near >= 0 and good >> near & 1:
             return near
         if not crosses:
@@ -240,7 +250,12 @@ class Allocation:
         """Bring v back to a register that is not in `forbidden`."""
         cls = CLASS[self.fn.type[v]] & ~forbidden
         cand = self.free & cls
-        r = self.pick(v, cand, -1) if cand else self.evict(self.allowed & cls)
+        if cand:
+            r = self.loop_reg.get(v, -1)
+            if r < 0 or not cand >> r & 1:
+                r = self.pick(v, cand, -1)
+        else:
+            r = self.evict(self.allowed & cls)
         self.load(self.out, r, v, self.position, self.loc)
         self.occupy(v, r)
         self.clean |= 1 << r
@@ -306,6 +321,10 @@ class Allocation:
         if an.cold[b]:
             self.next_call = self.next_fixed = NEVER
         h = an.loop[b]
+        self.header_regs = 0
+        if h >= 0:
+            for r in self.entry[h].values():
+                self.header_regs |= 1 << r
         if h >= 0 and not an.cold[b]:
             self.loop_limit = an.loop_end[h]
             self.loop_uses = self.loop_first.get(h, {})
@@ -423,6 +442,8 @@ class Allocation:
             entry[v] = r
             used |= 1 << r
             self.group_reg.setdefault(an.group[v], r)
+        if b in an.loop_last:
+            self.loop_reg.update(entry)
         self.clean = 0
         for v, r in entry.items():
             if v in phis:
@@ -444,7 +465,9 @@ class Allocation:
             r = state.get(uses[j], -1)
             if r >= 0 and cand >> r & 1:
                 scores[r] = scores.get(r, 0.0) + w
-        r = self.group_reg.get(an.group[v], -1)
+        r = self.loop_reg.get(an.web[v], -1)
+        if r < 0:
+            r = self.group_reg.get(an.group[v], -1)
         if r >= 0 and cand >> r & 1:
             scores[r] = scores.get(r, 0.0) + 0.8 * total
         r = an.hint[v]
@@ -528,7 +551,6 @@ class Allocation:
                     break
                 mine.pop()
                 in_memory.append(v)
-            safe: list[int] = []
             others: list[int] = []
             across: list[tuple[float, int]] = []
             for w, v in mine:
@@ -543,7 +565,7 @@ class Allocation:
             out = 0
             while across:
                 w, v = across[-1]
-                if len(across) <= spare and w >= 0.8 * sum(an.loop_across[b][spare + out + 1 :]):
+                if len(across) <= spare and w >= sum(an.loop_across[b][spare + out + 1 :]):
                     break
                 across.pop()
                 out += 1

@@ -15,6 +15,8 @@ from pywasmjit.lower.regalloc import CLASS, LOAD, STORE, Allocation
 
 # Classes of phis whose sizes multiply to more than this are not compared.
 _PAIRS = 4000
+# Uses farther behind a definition than so many instructions are assumed.
+_NEAR = 200
 
 
 @dataclass(slots=True)
@@ -45,7 +47,7 @@ def assign_slots(al: Allocation, edges: list[MemoryEdge]) -> Slots:
     first, last = _hulls(al, result)
     leader = _coalesce(al, first, last)
     slot, counts = _colour(types, first, last, leader)
-
+    _sort(al, slot, counts)
     scratch: dict[tuple[int, int], int] = {}
     copies = [_ParallelCopy(al, edge, slot, result.at_def, scratch, counts) for edge in edges]
     bases = [sum(counts[:kind]) for kind in range(5)]
@@ -143,10 +145,10 @@ def _live_at(al: Allocation, v: int, w: int) -> bool:
     elif an.def_block[v] != b or al.def_pos[v] > al.def_pos[w]:
         return False
     # v is live at w's position if something in the block still uses it.
-    behind = block.insts[max(0, al.def_pos[w] - an.start[b]) :]
-    if v in an.phi_out[b]:
+    at = max(0, al.def_pos[w] - an.start[b])
+    if len(block.insts) - at > _NEAR or v in an.phi_out[b]:
         return True
-    return any(v in fn.uses[u] for u in behind)
+    return any(v in fn.uses[u] for u in block.insts[at:])
 
 
 def _colour(
@@ -172,6 +174,23 @@ def _colour(
     for v, x in leader.items():
         slot[v] = slot[x]
     return slot, counts
+
+
+def _sort(al: Allocation, slot: dict[int, int], counts: list[int]) -> None:
+    """Number the slots of each type by how often code names them: low ones encode shorter."""
+    types = al.fn.type
+    named = [[0] * count for count in counts]
+    for _, _, _, _, v in al.slot_ops:
+        if v in slot:
+            named[types[v]][slot[v]] += 1
+    order = []
+    for mine in named:
+        rank = [0] * len(mine)
+        for new, old in enumerate(sorted(range(len(mine)), key=mine.__getitem__, reverse=True)):
+            rank[old] = new
+        order.append(rank)
+    for v, s in slot.items():
+        slot[v] = order[types[v]][s]
 
 
 # Where a value is: (REGISTER, number), (type, slot of that type), or (AGAIN, value) if it is

@@ -15,6 +15,7 @@ from pywasmjit import _isa
 from pywasmjit._isa import OPS, RT
 from pywasmjit.lower import ir
 from pywasmjit.lower.disasm import Body, Instruction, decode
+from pywasmjit.lower.emit import COMMUTES
 from pywasmjit.lower.liveness import argument_registers
 
 LETTER = {value: letter for letter, value in ir.TYPE_LETTERS.items()}
@@ -58,7 +59,7 @@ def compute(op: int, imm: tuple[int, ...], args: list[int], kind: int) -> int:
         return (args[0] + imm[0]) & MASK[kind]
     if name in ("I32_CONST", "I64_CONST", "F32_CONST", "F64_CONST", "REF_NULL"):
         return imm[0] & MASK[kind]
-    if "K" in OPS[op].flags:
+    if COMMUTES[op]:
         args = sorted(args)
     return mix(name, imm, args) & MASK[kind]
 
@@ -145,9 +146,17 @@ def call_results(form: str, imm: tuple[int, ...], values: list[int], when: int) 
 
 
 def run_body(
-    data: bytes, params: tuple[int, ...], results: tuple[int, ...], args: list[int], limit: int = 300000
+    data: bytes,
+    params: tuple[int, ...],
+    results: tuple[int, ...],
+    args: list[int],
+    stop: int = 1 << 30,
+    limit: int = 300000,
 ) -> tuple[object, list[object]]:
-    """The same for a body; registers lose their contents where the contract says so."""
+    """The same for a body; registers lose their contents where the contract says so.
+
+    Stops after `stop` events in the trace.
+    """
     body: Body = decode(data)
     regs: dict[int, int] = {}
     slots: dict[int, int] = {}
@@ -171,7 +180,7 @@ def run_body(
 
     while True:
         limit -= 1
-        if limit < 0:
+        if limit < 0 or len(trace) >= stop:
             return "limit", trace
         i: Instruction = body.code[pc]
         entry = blocks.get(i.offset)
