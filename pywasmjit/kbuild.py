@@ -31,7 +31,7 @@ from pywasmjit.errors import HostUnavailableError
 from pywasmjit.vm import cache
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-SOURCES = ("Kbuild", "kmod")
+SOURCES = ("Kbuild", "kmod", "pywasmjit/__init__.py")
 MODULE = "wasm.ko"
 
 # Configuration symbols that promise a compiler option -> that option. Where the compiler at hand

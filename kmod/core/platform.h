@@ -11,7 +11,8 @@
  * platform_types.h is found through -I kmod/linux or -I kmod/user.  It provides:
  * u8..u64, s8..s64, bool, size_t, ssize_t, NULL; memcpy memmove memset memcmp strlen;
  * the E* errno values; __NR_* numbers; __always_inline, likely/unlikely,
- * check_add_overflow/check_mul_overflow, static_assert, ARRAY_SIZE, min/max.
+ * check_add_overflow/check_mul_overflow, static_assert, ARRAY_SIZE, min/max;
+ * WJ_TRACE_HOST_ENTER(name), WJ_TRACE_HOST_EXIT(name, result): around each host call.
  */
 #include "platform_types.h"
 

@@ -104,7 +104,9 @@ static int dispatch(struct wj_instance *inst, void *data, u64 *args)
 
 	if (unlikely(p->trace))
 		wj_trace_call(p, line->name, line->signature, args);
+	WJ_TRACE_HOST_ENTER(line->name);
 	ret = line->handler(p, args);
+	WJ_TRACE_HOST_EXIT(line->name, ret);
 	p->host->scratch_used = mark;
 	if (unlikely(p->trace))
 		wj_trace_return(p, line->name, line->signature, ret);

@@ -55,6 +55,7 @@ static struct wj_context *context_create(struct wj_file *f)
 	c->arena = &c->own;
 	c->file = f;
 	c->process.platform = c;
+	INIT_LIST_HEAD(&c->listed);
 	return c;
 
 fail_arena:
@@ -67,9 +68,9 @@ fail:
 /* current becomes the owner. */
 static void context_own(struct wj_context *c)
 {
-	c->task = get_task_struct(current);
 	c->mm = current->mm;
 	mmgrab(c->mm);
+	smp_store_release(&c->task, get_task_struct(current));	/* stats.c looks */
 	if (c->process.inst)
 		c->process.inst->poll_flags = (u32 *)&current_thread_info()->flags;
 }
@@ -77,6 +78,7 @@ static void context_own(struct wj_context *c)
 /* Wherever the guest was, it is not running any more. */
 static void context_destroy(struct wj_context *c)
 {
+	wj_stats_end(c);
 	wj_quota_end_guest(c->own.quota);
 	wj_arena_deinit(&c->own);
 	shared_put(c->shared);
@@ -298,6 +300,7 @@ int wj_context_fork(struct wj_context *c, u64 *cookie)
 	while (!copy->cookie);
 	*cookie = copy->cookie;
 	copy->state = WJ_FORKED;
+	wj_stats_begin(copy, false);
 	spin_lock(&f->lock);
 	list_add(&copy->link, &f->contexts);
 	spin_unlock(&f->lock);
@@ -372,6 +375,7 @@ static long ioctl_load(struct file *file, struct wj_uapi_load __user *arg)
 	c = context_create(f);
 	if (IS_ERR(c)) {
 		ret = PTR_ERR(c);
+		wj_stats_refused();
 		goto out;
 	}
 	context_own(c);
@@ -383,6 +387,7 @@ static long ioctl_load(struct file *file, struct wj_uapi_load __user *arg)
 	wj_enter(c);
 	ret = load_guest(c, load, &error);
 	wj_leave(c);
+	wj_stats_load(c, ret);
 
 	load->error = ret;
 	load->section = error.section;
@@ -409,6 +414,8 @@ static long ioctl_load(struct file *file, struct wj_uapi_load __user *arg)
 	}
 	if (ret)
 		context_destroy(c);
+	else
+		wj_stats_begin(c, true);
 out:
 	kfree(load);
 	return ret;
@@ -541,8 +548,8 @@ static long ioctl_stats(struct file *file, struct wj_uapi_stats __user *arg)
 	stats.host_calls = core.host_calls;
 	stats.traps = core.traps;
 	stats.jit_ns = core.jit_ns;
-	stats.system_calls = c->system_calls;
-	stats.returns = c->returns;
+	stats.system_calls = c->counts.system_calls;
+	stats.returns = c->counts.returns;
 	end_run(f, c);
 	return copy_to_user(arg, &stats, sizeof(stats)) ? -EFAULT : 0;
 }

@@ -18,6 +18,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/random.h>
+#include <linux/seq_file.h>
 #include <linux/vmalloc.h>
 #include <asm/extable.h>
 #include <asm/sync_core.h>
@@ -198,6 +199,12 @@ void wj_exec_free_all(struct wj_arena *arena)
 		if (READ_ONCE(owners[i]) == arena)
 			release(i);
 	}
+}
+
+void wj_pool_show(struct seq_file *m)
+{
+	seq_printf(m, "pool_bytes %zu\npool_used %zu\n", POOL_SIZE,
+		   bitmap_weight(used, CHUNKS) * (size_t)CHUNK);
 }
 
 /* endbr64; jmp target */

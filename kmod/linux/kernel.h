@@ -61,8 +61,21 @@ struct wj_level {
 	struct wj_invoke invoke;
 };
 
+/* What a guest has done, in the order of /proc/wasm; host_calls are counted by the core. */
+#define WJ_COUNTS \
+	COUNT(host_calls) COUNT(system_calls) COUNT(launcher_calls) COUNT(polls) COUNT(returns) \
+	COUNT(signals) COUNT(forks) COUNT(execs) COUNT(traps)
+struct wj_counts {
+#define COUNT(name) u64 name;
+	WJ_COUNTS
+#undef COUNT
+};
+
 struct wj_context {
 	struct list_head link;		/* in wj_file.contexts */
+	struct list_head listed;	/* stats.c */
+	struct wj_counts counts;
+	time64_t since;			/* loaded or forked: seconds since boot */
 	struct wj_file *file;
 	struct task_struct *task;	/* references; NULL while nobody has claimed it */
 	struct mm_struct *mm;
@@ -98,7 +111,6 @@ struct wj_context {
 	struct wj_level *levels;	/* of a fork's child, outermost first */
 	u32 n_levels;
 	struct wj_arena own, *arena;	/* wj_alloc's is one of own and shared's */
-	u64 system_calls, returns;
 	bool started;			/* the host stack is in use: system calls leave it */
 	bool expect;			/* the suspended host call waits for a result */
 	char line[WJ_LOG_SIZE];
@@ -148,6 +160,17 @@ void wj_tick_init(void);
 void wj_tick_deinit(void);
 void wj_tick_start(void);
 
+/* stats.c */
+int wj_stats_init(void);
+void wj_stats_deinit(void);
+void wj_stats_begin(struct wj_context *c, bool loaded);	/* complete: from now on it is listed */
+void wj_stats_end(struct wj_context *c);
+void wj_stats_load(struct wj_context *c, long result);
+void wj_stats_refused(void);		/* a load that did not get that far */
+void wj_stats_fork(struct wj_context *c, long child);
+void wj_stats_trap(struct wj_context *c, int trap);
+void wj_stats_exit(int status, int sig);
+
 /* quota.c: of the current user. */
 struct wj_quota *wj_quota_get(void);
 void wj_quota_put(struct wj_quota *q);
@@ -166,6 +189,8 @@ void wj_pool_deinit(void);
 /* Code that jumps to the targets, for the module's own use; stays. */
 int wj_pool_trampolines(const unsigned long *targets, u32 count, const void **ret);
 void wj_exec_free_all(struct wj_arena *arena);
+struct seq_file;
+void wj_pool_show(struct seq_file *m);
 
 /* memory.c */
 int wj_stacks_create(struct wj_context *c, void (*bottom)(struct wj_context *c));

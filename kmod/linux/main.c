@@ -17,11 +17,16 @@ static int __init wj_init(void)
 	err = wj_fpu_init();
 	if (err)
 		goto fail_pool;
-	err = wj_device_init();
+	err = wj_stats_init();
 	if (err)
 		goto fail_fpu;
+	err = wj_device_init();
+	if (err)
+		goto fail_stats;
 	return 0;
 
+fail_stats:
+	wj_stats_deinit();
 fail_fpu:
 	wj_fpu_deinit();
 fail_pool:
@@ -32,6 +37,7 @@ fail_pool:
 static void __exit wj_exit(void)
 {
 	wj_device_deinit();
+	wj_stats_deinit();
 	wj_fpu_deinit();
 	wj_tick_deinit();
 	wj_pool_deinit();
@@ -41,3 +47,4 @@ module_init(wj_init);
 module_exit(wj_exit);
 MODULE_DESCRIPTION("pywasmjit: WebAssembly guests in ring 0");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(WJ_VERSION);

@@ -48,6 +48,7 @@ long wj_platform_fork(struct wj_process *p)
 		} while (op == WJ_OP_CONTINUE);
 		ret = op == WJ_OP_RESULT ? c->result : -EINTR;
 		wj_context_expect(c, cookie, ret);
+		wj_stats_fork(c, ret);
 	}
 	sigprocmask(SIG_SETMASK, &c->blocked, NULL);
 	return ret;
@@ -70,6 +71,7 @@ long wj_platform_execve(struct wj_process *p, u64 path, u64 argv, u64 envp, int 
 	kfree(name);
 	if (err)
 		return err;
+	c->counts.execs++;
 	do {
 		c->args[0] = copy;
 		c->args[1] = argv;

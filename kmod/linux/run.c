@@ -41,10 +41,11 @@ u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event)
 		c->event = event;
 		c->expect = event == WJ_EVENT_SYSCALL || event == WJ_EVENT_EXECVE || event == WJ_EVENT_FORK;
 		c->status = event == WJ_EVENT_HANDLED ? !!p->unwind : status;
-		c->returns++;
+		c->counts.returns++;
 		wj_switch(&c->host_sp, c->task_sp);
 		switch (c->op) {
 		case WJ_OP_SIGNAL:
+			c->counts.signals++;
 			break;
 		case WJ_OP_RESULT:
 			if (c->expect)
@@ -76,6 +77,7 @@ int wj_poll(struct wj_instance *inst)
 	struct wj_process *p = wj_instance_user(inst);
 	struct wj_context *c = p->platform;
 
+	c->counts.polls++;
 	/* Without this a guest that never blocks would hold up synchronize_rcu_tasks() for all. */
 	cond_resched_tasks_rcu_qs();
 	if (need_resched())
@@ -100,7 +102,7 @@ long wj_sys_direct(struct wj_context *c, unsigned int nr, const u64 args[6])
 
 	if (!entry)
 		return -ENOSYS;
-	c->system_calls++;
+	c->counts.system_calls++;
 	if (!c->started)
 		return ((long (*)(const struct pt_regs *))entry)(&regs);
 	wj_pause(c);
@@ -112,6 +114,7 @@ long wj_sys_direct(struct wj_context *c, unsigned int nr, const u64 args[6])
 /* seccomp, audit, ptrace and friends look at system calls of user mode: let them. */
 static long sys_through_launcher(struct wj_context *c, int nr, const u64 args[6])
 {
+	c->counts.launcher_calls++;
 	for (;;) {
 		c->nr = nr;
 		memcpy(c->args, args, sizeof(c->args));
@@ -176,7 +179,9 @@ static void ended(struct wj_context *c, int trap)
 		wj_process_report_trap(p, trap);
 		event = WJ_EVENT_TRAP;
 		status = wj_trap_signal(trap);
+		wj_stats_trap(c, trap);
 	}
+	wj_stats_exit(event == WJ_EVENT_EXIT ? status : 0, event == WJ_EVENT_TRAP ? status : 0);
 	/* Whoever asks again is told again. */
 	p->unwind = trap;
 	for (;;) {

@@ -23,6 +23,8 @@
  * The launcher forks (by clone, so that filters see it); the parent reports the result, the child
  * makes the copy its own with WJ_OP_CLAIM.  Both get the mask of signals back by that.
  *
+ * What guests do can be read in /proc/wasm/totals and /proc/wasm/guests: README.md.
+ *
  * Everything is checked; a launcher can hurt nobody but itself.  Unknown bits and non-zero
  * reserved fields are refused (-EINVAL), another version with -EPROTO.
  */

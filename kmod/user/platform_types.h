@@ -40,6 +40,10 @@ size_t strlen(const char *s);
 #define max(a, b) ({ __typeof__(a) a_ = (a); __typeof__(b) b_ = (b); a_ > b_ ? a_ : b_; })
 #define fallthrough __attribute__((fallthrough))
 
+/* Tracepoints, which only the kernel has. */
+#define WJ_TRACE_HOST_ENTER(name) ((void)0)
+#define WJ_TRACE_HOST_EXIT(name, result) ((void)0)
+
 /* The kernel's own codes for restarts, which no header exports. */
 #define ERESTARTSYS 512
 #define ERESTARTNOINTR 513

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ring0 import Ring0
 
 from pywasmjit import kbuild
 from pywasmjit.vm import packages
@@ -61,3 +62,20 @@ def probe(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The probe module, built for the kernel."""
     out = tmp_path_factory.mktemp("probe") / "probe.ko"
     return kbuild.build_module(kernel.headers, out, source=PROBE, paths=("Kbuild", "main.c"))
+
+
+@pytest.fixture(scope="module")
+def ring0_machine(machines: MachinePool, kernel: Kernel) -> Ring0:
+    return Ring0(machines.get(kernel.series, lifetime=3600), kernel)
+
+
+@pytest.fixture
+def ring0(ring0_machine: Ring0) -> Iterator[Ring0]:
+    """Loads the module; afterwards it must be possible to remove it, and the kernel be unhurt."""
+    with ring0_machine.machine.checked():
+        ring0_machine.insert()
+        try:
+            yield ring0_machine
+        finally:
+            ring0_machine.kill_guests()
+        ring0_machine.remove()

@@ -104,3 +104,15 @@ class Ring0:
         subprocess.run(["gcc", "-O1", "-static", "-w", "-D_GNU_SOURCE", "-pthread", "-o", out, source, "-lm"], check=True)
         there = self.machine.copy_in(out, f"{HERE}/native")
         return self.machine.run([there, *arguments], timeout)
+
+    def totals(self) -> dict[str, int]:
+        """/proc/wasm/totals, the numbers in it."""
+        lines = self.machine.run("cat /proc/wasm/totals", check=True).text.splitlines()
+        return {name: int(value) for name, _, value in (line.partition(" ") for line in lines) if value.isdigit()}
+
+    def guests(self, reader: str = "") -> dict[int, dict[str, str]]:
+        """/proc/wasm/guests by process id, as a command given as a prefix sees it."""
+        head, *lines = self.machine.run(f"{reader} cat /proc/wasm/guests", check=True).text.splitlines()
+        names = head.removeprefix("# ").split()
+        rows = [dict(zip(names, line.split(" "), strict=True)) for line in lines]
+        return {int(row["pid"]): row for row in rows}

@@ -5,30 +5,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
 from ring0 import HERE, LAUNCHER, Ring0
-
-from pywasmjit.vm.packages import Kernel
-from pywasmjit.vm.pool import MachinePool
-
-
-@pytest.fixture(scope="module")
-def ring0_machine(machines: MachinePool, kernel: Kernel) -> Ring0:
-    return Ring0(machines.get(kernel.series, lifetime=3600), kernel)
-
-
-@pytest.fixture
-def ring0(ring0_machine: Ring0) -> Iterator[Ring0]:
-    """Loads the module; afterwards it must be possible to remove it, and the kernel be unhurt."""
-    with ring0_machine.machine.checked():
-        ring0_machine.insert()
-        try:
-            yield ring0_machine
-        finally:
-            ring0_machine.kill_guests()
-        ring0_machine.remove()
 
 
 def test_hello(ring0: Ring0) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from ring0 import HERE, LAUNCHER, Ring0
 
 from pywasmjit import kbuild
 from pywasmjit.vm.packages import Kernel
-from pywasmjit.vm.pool import MachinePool
 
 HERE_ON_THE_HOST = Path(__file__).parent
 
@@ -28,23 +26,6 @@ libc = ctypes.CDLL(None)
 assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, header, 0, 0) == 0
 os.execv(sys.argv[2], sys.argv[2:])
 """
-
-
-@pytest.fixture(scope="module")
-def ring0_machine(machines: MachinePool, kernel: Kernel) -> Ring0:
-    return Ring0(machines.get(kernel.series, lifetime=3600), kernel)
-
-
-@pytest.fixture
-def ring0(ring0_machine: Ring0) -> Iterator[Ring0]:
-    """Loads the module; afterwards it must be possible to remove it, and the kernel be unhurt."""
-    with ring0_machine.machine.checked():
-        ring0_machine.insert()
-        try:
-            yield ring0_machine
-        finally:
-            ring0_machine.kill_guests()
-        ring0_machine.remove()
 
 
 @pytest.mark.parametrize(
