@@ -67,7 +67,7 @@ run: setup
 ## test           set up, check, and pass the tests in user space and one virtual machine
 .PHONY: test
 test: setup check
-	scripts/timed.sh "make test" $(PYTHON) -m pytest -q -m "not long" tests/unit tests/encode tests/verify tests/spec tests/e2e
+	scripts/timed.sh "make test" $(PYTHON) -m pytest -q -m "not long" tests/unit tests/encode tests/verify tests/fuzz tests/spec tests/e2e
 
 ## test-vm        kernels in virtual machines
 .PHONY: test-vm
@@ -88,6 +88,17 @@ test-fresh:
 .PHONY: spec
 spec: setup
 	$(PYTHON) -m pywasmjit.cli wast
+
+# ---------------------------------------------------------------------------- fuzzing
+
+MINUTES ?= 10
+GENERATORS ?= own,smith,ttf
+
+## fuzz           generated modules: JIT = interpreter = wasmtime (MINUTES=10, GENERATORS=own,smith,ttf, SEED=)
+.PHONY: fuzz
+fuzz: setup
+	nice -n 19 $(PYTHON) -m tests.fuzz.differential --minutes $(MINUTES) --generators $(GENERATORS) \
+		$(if $(SEED),--seed $(SEED))
 
 # ---------------------------------------------------------------------------- checks
 

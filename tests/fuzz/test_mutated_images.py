@@ -23,7 +23,7 @@ from tests.verify.test_image import BASE
 from tests.verify.test_rules import RULES
 
 SEED = int(os.environ.get("WJ_FUZZ_SEED", "1"))
-SHORT = int(os.environ.get("WJ_FUZZ_ROUNDS", "3000"))
+SHORT = int(os.environ.get("WJ_FUZZ_ROUNDS", "2000"))
 LONG = 300_000
 
 #: Polls until a guest is interrupted: enough to get anywhere, soon over.

@@ -442,6 +442,23 @@ static void do_write(void)
 	ok();
 }
 
+/* CRC-32 (as zlib's) of all of memory, after its size: to compare much with little said. */
+static void do_crc(void)
+{
+	struct wj_instance *inst = instance();
+	const u8 *bytes = (const u8 *)wj_memory_base(inst);
+	u64 i, size = wj_memory_size(inst);
+	static u32 table[256];
+	u32 crc = ~0u, k;
+
+	for (i = 0; i < 256 && !table[255]; i++)
+		for (table[i] = (u32)i, k = 0; k < 8; k++)
+			table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320u : 0);
+	for (i = 0; i < size; i++)
+		crc = crc >> 8 ^ table[(crc ^ bytes[i]) & 255];
+	printf("ok %llx %x\n", size, ~crc);
+}
+
 static void do_frames(void)
 {
 	struct wj_frame frames[64];
@@ -564,7 +581,7 @@ static const struct {
 	{ "call_table", do_call_table, true }, { "call_ref", do_call_ref, true },
 	{ "global", do_global, true }, { "global_set", do_global_set, true },
 	{ "start", do_start, true }, { "memory", do_memory, true }, { "read", do_read, true },
-	{ "write", do_write, true }, { "frames", do_frames, true }, { "name", do_name, true },
+	{ "write", do_write, true }, { "crc", do_crc, true }, { "frames", do_frames, true }, { "name", do_name, true },
 	{ "stats", do_stats, true }, { "poll", do_poll, true }, { "polls", do_polls, false },
 	{ "reset", do_reset, false }, { "fail_allocation", do_fail_allocation, false },
 	{ "allocations", do_allocations, false }, { "mitigations", do_mitigations, false },

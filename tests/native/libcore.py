@@ -257,18 +257,23 @@ class Core:
                 text = process.stderr.read().decode(errors="replace")
                 raise CoreCrash(f"{line!r}: status {process.wait()}\n{answer}\n{text}")
 
-    def commands(self, lines: Sequence[str], batch: int = 100) -> list[str]:
-        """Many commands at once; their answers as they are, "ok ...", "trap ..." or "error ..."."""
+    def commands(self, lines: Sequence[str], batch: int = 100, payload: bytes = b"") -> list[str]:
+        """Many commands at once; their answers as they are, "ok ...", "trap ..." or "error ...".
+
+        The payload is the first command's.
+        """
         process = self._process
         assert process.stdin and process.stdout and process.stderr
         answers = []
         for start in range(0, len(lines), batch):
             some = lines[start : start + batch]
             try:
-                process.stdin.write("".join(line + "\n" for line in some).encode())
+                first, rest = some[0], "".join(line + "\n" for line in some[1:])
+                process.stdin.write(f"{first}\n".encode() + payload + rest.encode())
                 process.stdin.flush()
             except BrokenPipeError:
                 pass
+            payload = b""
             for line in some:
                 answer = "print"
                 while answer.startswith("print"):
