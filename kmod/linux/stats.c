@@ -14,6 +14,7 @@
 #include <linux/pid_namespace.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
+#include <linux/trace_events.h>
 #include <linux/user_namespace.h>
 #include "kernel.h"
 #include "../core/internal.h"
