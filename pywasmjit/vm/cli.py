@@ -79,7 +79,7 @@ def _machine(arguments: argparse.Namespace, lifetime: float) -> Machine:
         if not path.exists():
             raise UsageError(f"--add {name}: no such file or directory")
         project[path.name] = path
-    _tell_what_takes_long()
+    tell_what_takes_long()
     return Machine(
         arguments.kernel,
         smp=arguments.smp,
@@ -91,7 +91,7 @@ def _machine(arguments: argparse.Namespace, lifetime: float) -> Machine:
     )
 
 
-def _tell_what_takes_long() -> None:
+def tell_what_takes_long() -> None:
     """Downloads and the making of images, on standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("vm: %(message)s"))
@@ -126,7 +126,7 @@ def run_shell(arguments: argparse.Namespace) -> int:
 
 def run_fetch(arguments: argparse.Namespace) -> int:
     """Fill the cache."""
-    _tell_what_takes_long()
+    tell_what_takes_long()
     for series in arguments.series or packages.SUITES:
         kernel = packages.kernel(series, update=arguments.update)
         rootfs.module_image(kernel)

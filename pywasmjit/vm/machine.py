@@ -376,12 +376,19 @@ class Machine:
         """Everything the guest has written to /dev/virtio-ports/result."""
         return self._process().result_path.read_bytes()
 
-    def forward(self, guest_port: int) -> int:
-        """Make a guest TCP port reachable on the host's loopback; return the port there."""
+    def forward(self, guest_port: int, wanted: int = 0) -> int:
+        """Make a guest TCP port reachable on the host's loopback; return the port there.
+
+        It is `wanted` if that is free, else any.
+        """
         refusal = ""
-        for _ in range(10):
+        for attempt in range(10):
             with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", 0 if attempt else wanted))
+                except OSError:
+                    continue
                 port = int(probe.getsockname()[1])
             # Another process may take the port in between: then QEMU refuses, and we try again.
             refusal = self._process().monitor(f"hostfwd_add net0 tcp:127.0.0.1:{port}-:{guest_port}")

@@ -261,10 +261,16 @@ class Process:
             channel.close()
 
 
+def program() -> str:
+    """QEMU's path; VmError where it is not installed."""
+    found = shutil.which(QEMU)
+    if found is None:
+        raise VmError(f"{QEMU} not found: apt-get install qemu-system-x86")
+    return found
+
+
 def machine_command(options: Options) -> list[str]:
     """QEMU's command line, without consoles and ports."""
-    if shutil.which(QEMU) is None:
-        raise VmError(f"{QEMU} not found: apt-get install qemu-system-x86")
     arguments = [*KERNEL_ARGUMENTS, *options.arguments]
     if options.icount:
         if options.smp != 1:
@@ -272,7 +278,7 @@ def machine_command(options: Options) -> list[str]:
         arguments += ICOUNT_ARGUMENTS
     icount = ["-icount", f"shift=0,sleep={'off' if options.warp else 'on'}", *ICOUNT_OPTIONS]
     command = [
-        QEMU,
+        program(),
         *("-machine", "pc", "-accel", "tcg"),
         *("-cpu", options.cpu),
         *("-smp", str(options.smp), "-m", f"{options.memory_mb}M"),

@@ -11,23 +11,15 @@ from pathlib import Path
 from build_guests import Builder
 from guest_cache import default_root
 
-from pywasmjit import kbuild, launch
+from pywasmjit import launch
 from pywasmjit.vm import cache
 from pywasmjit.vm.machine import Background, Machine, Result
 from pywasmjit.vm.packages import Kernel
+from pywasmjit.vm.ring0 import TOTALS, totals, wasm_module
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = "/tmp/ring0"
 LAUNCHER = f"{HERE}/pywasmjit-launch"
-
-
-def module(kernel: Kernel) -> Path:
-    """wasm.ko for a kernel, built when something has changed."""
-    out = cache.root().parent / "ring0" / kernel.release / "wasm.ko"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    kbuild.build_module(kernel.headers, out)
-    kbuild.check_module(out, kernel.headers)
-    return out
 
 
 def launcher() -> Path:
@@ -64,7 +56,7 @@ class Ring0:
         self._there: set[str] = set()
         machine.run(f"rm -rf {HERE}; mkdir -p {HERE}; chmod 1777 {HERE}", check=True)
         machine.copy_in(launcher(), HERE)
-        self.module = machine.copy_in(module(kernel), HERE)
+        self.module = machine.copy_in(wasm_module(kernel), HERE)
         self.insert()
 
     def insert(self) -> None:
@@ -107,8 +99,7 @@ class Ring0:
 
     def totals(self) -> dict[str, int]:
         """/proc/wasm/totals, the numbers in it."""
-        lines = self.machine.run("cat /proc/wasm/totals", check=True).text.splitlines()
-        return {name: int(value) for name, _, value in (line.partition(" ") for line in lines) if value.isdigit()}
+        return totals(self.machine.run(f"cat {TOTALS}", check=True).text)
 
     def guests(self, reader: str = "") -> dict[int, dict[str, str]]:
         """/proc/wasm/guests by process id, as a command given as a prefix sees it."""

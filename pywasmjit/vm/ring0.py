@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""wasm.ko for a machine's kernel, and what its totals say about where guests ran."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pywasmjit import kbuild
+from pywasmjit.errors import InternalError
+from pywasmjit.vm import cache
+from pywasmjit.vm.packages import Kernel
+
+TOTALS = "/proc/wasm/totals"
+
+
+def wasm_module(kernel: Kernel, progress: Callable[[str], None] = lambda line: None) -> Path:
+    """wasm.ko for a kernel, built when something has changed, checked against the kernel's symbols."""
+    out = cache.root().parent / "ring0" / kernel.release / kbuild.MODULE
+    kbuild.build_module(kernel.headers, out, progress=progress)
+    kbuild.check_module(out, kernel.headers)
+    return out
+
+
+def totals(text: str) -> dict[str, int]:
+    """The numbers in /proc/wasm/totals; kmod/linux/README.md says what they are."""
+    lines = (line.partition(" ") for line in text.splitlines())
+    return {name: int(value) for name, _, value in lines if value.isdigit()}
+
+
+def since(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    """What was counted in between."""
+    return {name: value - before.get(name, 0) for name, value in after.items()}
+
+
+def require_ring0(counted: dict[str, int]) -> None:
+    """Raise InternalError unless guests ran, and nothing of them outside of ring 0."""
+    wrong = [f"no {name}" for name in ("loads", "host_calls", "functions_jitted") if not counted[name]]
+    for name in ("launcher_calls", "functions_interpreted"):
+        if counted[name]:
+            wrong.append(f"{counted[name]} {name}")
+    if wrong:
+        raise InternalError(f"not everything ran in ring 0: {', '.join(wrong)} in {TOTALS}")
