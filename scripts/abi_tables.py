@@ -333,3 +333,56 @@ GUEST_CONSTANTS: Final = (
         "__WASI_CLOCKID_THREAD_CPUTIME_ID",
     ),
 )
+
+# WASI preview 1.  Every constant must exist.
+WASI_STRUCTS: Final = (
+    ("dirent", "__wasi_dirent_t", "d_next d_ino d_namlen d_type"),
+    (
+        "event",
+        "__wasi_event_t",
+        "userdata error type fd_readwrite.nbytes fd_readwrite.flags",
+    ),
+    ("fdstat", "__wasi_fdstat_t", "fs_filetype fs_flags fs_rights_base fs_rights_inheriting"),
+    ("filestat", "__wasi_filestat_t", "dev ino filetype nlink size atim mtim ctim"),
+    ("prestat", "__wasi_prestat_t", "tag u.dir.pr_name_len"),
+    (
+        "subscription",
+        "__wasi_subscription_t",
+        "userdata u.tag u.u.clock.id u.u.clock.timeout u.u.clock.flags u.u.fd_read.file_descriptor",
+    ),
+)
+
+WASI_CONSTANTS: Final = (
+    ("Errors that Linux does not have", "ERRNO_NOTCAPABLE"),
+    (
+        "Kinds of files",
+        "FILETYPE_UNKNOWN FILETYPE_BLOCK_DEVICE FILETYPE_CHARACTER_DEVICE FILETYPE_DIRECTORY "
+        "FILETYPE_REGULAR_FILE FILETYPE_SOCKET_DGRAM FILETYPE_SOCKET_STREAM FILETYPE_SYMBOLIC_LINK",
+    ),
+    ("Flags of descriptors", "FDFLAGS_APPEND FDFLAGS_DSYNC FDFLAGS_NONBLOCK FDFLAGS_RSYNC FDFLAGS_SYNC"),
+    ("Flags of path_open", "OFLAGS_CREAT OFLAGS_DIRECTORY OFLAGS_EXCL OFLAGS_TRUNC"),
+    ("Flags of paths", "LOOKUPFLAGS_SYMLINK_FOLLOW"),
+    ("Which times to set", "FSTFLAGS_ATIM FSTFLAGS_ATIM_NOW FSTFLAGS_MTIM FSTFLAGS_MTIM_NOW"),
+    (
+        "poll_oneoff",
+        "EVENTTYPE_CLOCK EVENTTYPE_FD_READ EVENTTYPE_FD_WRITE EVENTRWFLAGS_FD_READWRITE_HANGUP "
+        "SUBCLOCKFLAGS_SUBSCRIPTION_CLOCK_ABSTIME",
+    ),
+    ("Sockets", "RIFLAGS_RECV_PEEK RIFLAGS_RECV_WAITALL ROFLAGS_RECV_DATA_TRUNCATED SDFLAGS_RD SDFLAGS_WR"),
+    (
+        "Advice",
+        "ADVICE_NORMAL ADVICE_SEQUENTIAL ADVICE_RANDOM ADVICE_WILLNEED ADVICE_DONTNEED ADVICE_NOREUSE",
+    ),
+    (
+        "Rights",
+        "RIGHTS_FD_DATASYNC RIGHTS_FD_READ RIGHTS_FD_SEEK RIGHTS_FD_FDSTAT_SET_FLAGS RIGHTS_FD_SYNC "
+        "RIGHTS_FD_TELL RIGHTS_FD_WRITE RIGHTS_FD_ADVISE RIGHTS_FD_ALLOCATE RIGHTS_PATH_CREATE_DIRECTORY "
+        "RIGHTS_PATH_CREATE_FILE RIGHTS_PATH_LINK_SOURCE RIGHTS_PATH_LINK_TARGET RIGHTS_PATH_OPEN "
+        "RIGHTS_FD_READDIR RIGHTS_PATH_READLINK RIGHTS_PATH_RENAME_SOURCE RIGHTS_PATH_RENAME_TARGET "
+        "RIGHTS_PATH_FILESTAT_GET RIGHTS_PATH_FILESTAT_SET_SIZE RIGHTS_PATH_FILESTAT_SET_TIMES "
+        "RIGHTS_FD_FILESTAT_GET RIGHTS_FD_FILESTAT_SET_SIZE RIGHTS_FD_FILESTAT_SET_TIMES "
+        "RIGHTS_PATH_SYMLINK RIGHTS_PATH_REMOVE_DIRECTORY RIGHTS_PATH_UNLINK_FILE "
+        "RIGHTS_POLL_FD_READWRITE RIGHTS_SOCK_SHUTDOWN RIGHTS_SOCK_ACCEPT",
+    ),
+    ("Preopened", "PREOPENTYPE_DIR"),
+)
