@@ -95,6 +95,14 @@ def build_parser(light: bool = False) -> argparse.ArgumentParser:
                          help="machine code (default) or the interpreter")
     command.add_argument("--env", type=setting, action="append", default=[], metavar="K=V",
                          help="set a variable in the guest's environment")
+    command.add_argument("--inherit-env", action="store_true",
+                         help="give a WASI program all of this environment (others have it anyway)")
+    command.add_argument("--dir", dest="directories", action="append", default=[], metavar="HOST[::GUEST]",
+                         help="give a WASI program a directory, perhaps under another name")
+    command.add_argument("--tcplisten", dest="listeners", action="append", default=[], metavar="ADDR:PORT",
+                         help="give a WASI program a listening socket (descriptors: 3 and up, directories first)")
+    command.add_argument("--invoke", default="", metavar="NAME",
+                         help="call this exported function with the ARGs and print its results")
     command.add_argument("--argv0", default="", help="the guest's argv[0] (default: FILE)")
     command.add_argument("--max-memory", type=size, default=launch.ALL_MEMORY, metavar="SIZE",
                          help="limit of linear memory, such as 256M")
@@ -153,7 +161,7 @@ def noter(verbose: bool) -> launch.Note:
 
 
 def run_exec(options: argparse.Namespace) -> int:
-    launch.execute(
+    return launch.execute(
         launch.Options(
             file=options.file,
             arguments=tuple(options.arguments),
@@ -164,10 +172,13 @@ def run_exec(options: argparse.Namespace) -> int:
             max_memory=options.max_memory,
             trace=options.trace,
             stats=options.stats,
+            directories=tuple(options.directories),
+            listeners=tuple(options.listeners),
+            inherit_environment=options.inherit_env,
+            invoke=options.invoke,
             note=noter(options.verbose),
         )
     )
-    return 0
 
 
 def run_compile(options: argparse.Namespace) -> int:

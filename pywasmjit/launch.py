@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from pywasmjit import cache
+from pywasmjit import cache, grants
 from pywasmjit.errors import (
     AccessError,
     DecodeError,
@@ -46,6 +46,10 @@ class Options(NamedTuple):
     max_memory: int = ALL_MEMORY
     trace: bool = False
     stats: str = ""
+    directories: tuple[str, ...] = ()  # HOST or HOST::GUEST, for a WASI program
+    listeners: tuple[str, ...] = ()  # ADDRESS:PORT
+    inherit_environment: bool = False
+    invoke: str = ""  # an exported function to call instead of main
     note: Note = lambda text: None
 
 
@@ -194,8 +198,8 @@ def choose_host(host: str, engine: str = "jit") -> str:
     return "user"
 
 
-def execute(options: Options) -> None:
-    """Become the launcher; returns only by an exception."""
+def execute(options: Options) -> int:
+    """Become the launcher; returns only from --invoke, with the exit status."""
     started = time.monotonic()
     program = launcher()
     data = read_file(options.file)
@@ -214,6 +218,10 @@ def execute(options: Options) -> None:
         command.append("--trace")
     if options.stats:
         command.append(f"--stats={options.stats}")
+    settings = grants.settings(
+        options.directories, options.listeners, options.environment, options.inherit_environment, os.environ
+    )
+    command += [f"--setting={setting}" for setting in settings]
     command += ["--", options.argv0 or str(options.file), *options.arguments]
     environment = dict(os.environ)
     for setting in options.environment:
@@ -221,6 +229,10 @@ def execute(options: Options) -> None:
         environment[name] = value
     options.note(f"{host} host, {options.engine} engine, {time.monotonic() - started:.3f} s so far")
     os.set_inheritable(descriptor, True)
+    if options.invoke:
+        from pywasmjit import invoke
+
+        return invoke.run(program, command, environment, descriptor, options.invoke, options.arguments)
     # Python ignores these; the guest starts as any program does.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)

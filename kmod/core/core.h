@@ -88,6 +88,7 @@ void wj_instance_destroy(struct wj_instance *inst);
 void *wj_instance_user(struct wj_instance *inst);	/* `user` given above: struct wj_process */
 struct wj_image *wj_instance_image(struct wj_instance *inst);
 
+bool wj_image_exports(const struct wj_image *image, const char *name);
 int wj_instance_export(struct wj_instance *inst, const char *name, enum wj_kind *kind, u32 *index);
 /* The same for any name that wasm allows, NUL included. */
 int wj_instance_find_export(struct wj_instance *inst, const u8 *name, size_t size,

@@ -670,6 +670,17 @@ u32 wj_image_import_count(const struct wj_image *image)
 	return image->n_imports;
 }
 
+bool wj_image_exports(const struct wj_image *image, const char *name)
+{
+	for (u32 i = 0; i < image->n_exports; i++) {
+		const struct wj_export_entry *entry = &image->exports[i];
+
+		if (entry->name_size == strlen(name) && !memcmp(entry->name, name, entry->name_size))
+			return true;
+	}
+	return false;
+}
+
 void wj_image_import(const struct wj_image *image, u32 i, struct wj_import_info *ret)
 {
 	*ret = image->imports[i].info;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Files: what needs a structure or a variable argument translated.  The rest is in pass.def. */
-#include "host.h"
+#include "wasi.h"
 
 #define AT_FDCWD -100
 #define AT_SYMLINK_NOFOLLOW 0x100
@@ -33,8 +33,7 @@ u64 wj_iovec_user(struct wj_process *p, u32 address, u32 count, int *err)
 	return scratch;
 }
 
-/* fd_read and friends: *ret_address = bytes, 0 or -errno. */
-static s64 transfer(struct wj_process *p, int nr, u32 fd, u32 iov, u32 count, u64 offset, u32 ret_address)
+s64 wj_transfer_at(struct wj_process *p, int nr, s32 fd, u32 iov, u32 count, u64 offset, u32 ret_address)
 {
 	int err;
 	u64 native = wj_iovec_user(p, iov, count, &err);
@@ -44,58 +43,59 @@ static s64 transfer(struct wj_process *p, int nr, u32 fd, u32 iov, u32 count, u6
 		return err;
 	if (wj_bad_fd(p, fd))
 		return -EBADF;
-	n = wj_sys(p, nr, (s32)fd, native, count, offset, 0, 0);
+	n = wj_sys(p, nr, fd, native, count, offset, 0, 0);
 	if (n < 0)
 		return n;
 	return wj_put_u32(p, ret_address, n);
 }
 
 /* One buffer needs no iovec in scratch: by far the most frequent case. */
-static s64 transfer_simple(struct wj_process *p, int nr, int vector_nr, const u64 *a)
+s64 wj_transfer(struct wj_process *p, int nr, s32 fd, u32 iov, u32 count, u32 ret_address)
 {
 	u32 guest[2];
 	s64 n;
 
-	if ((u32)a[2] != 1)
-		return transfer(p, vector_nr, a[0], a[1], a[2], 0, a[3]);
-	if (wj_get(p, guest, a[1], sizeof(guest)))
+	if (count != 1)
+		return wj_transfer_at(p, nr == __NR_read ? __NR_readv : __NR_writev, fd, iov, count, 0,
+				      ret_address);
+	if (wj_get(p, guest, iov, sizeof(guest)))
 		return -EFAULT;
-	if (wj_bad_fd(p, a[0]))
+	if (wj_bad_fd(p, fd))
 		return -EBADF;
-	n = wj_sys(p, nr, (s32)a[0], wj_user(p, guest[0]), guest[1], 0, 0, 0);
+	n = wj_sys(p, nr, fd, wj_user(p, guest[0]), guest[1], 0, 0, 0);
 	if (n < 0)
 		return n;
-	return wj_put_u32(p, a[3], n);
+	return wj_put_u32(p, ret_address, n);
 }
 
 s64 wj_host_wasi_fd_read(struct wj_process *p, const u64 *a)
 {
-	return transfer_simple(p, __NR_read, __NR_readv, a);
+	return wj_transfer(p, __NR_read, a[0], a[1], a[2], a[3]);
 }
 
 s64 wj_host_wasi_fd_write(struct wj_process *p, const u64 *a)
 {
-	return transfer_simple(p, __NR_write, __NR_writev, a);
+	return wj_transfer(p, __NR_write, a[0], a[1], a[2], a[3]);
 }
 
 s64 wj_host_wasi_fd_pread(struct wj_process *p, const u64 *a)
 {
-	return transfer(p, __NR_preadv, a[0], a[1], a[2], a[3], a[4]);
+	return wj_transfer_at(p, __NR_preadv, a[0], a[1], a[2], a[3], a[4]);
 }
 
 s64 wj_host_wasi_fd_pread_split(struct wj_process *p, const u64 *a)
 {
-	return transfer(p, __NR_preadv, a[0], a[1], a[2], (u32)a[3] | a[4] << 32, a[5]);
+	return wj_transfer_at(p, __NR_preadv, a[0], a[1], a[2], (u32)a[3] | a[4] << 32, a[5]);
 }
 
 s64 wj_host_wasi_fd_pwrite(struct wj_process *p, const u64 *a)
 {
-	return transfer(p, __NR_pwritev, a[0], a[1], a[2], a[3], a[4]);
+	return wj_transfer_at(p, __NR_pwritev, a[0], a[1], a[2], a[3], a[4]);
 }
 
 s64 wj_host_wasi_fd_pwrite_split(struct wj_process *p, const u64 *a)
 {
-	return transfer(p, __NR_pwritev, a[0], a[1], a[2], (u32)a[3] | a[4] << 32, a[5]);
+	return wj_transfer_at(p, __NR_pwritev, a[0], a[1], a[2], (u32)a[3] | a[4] << 32, a[5]);
 }
 
 static s64 seek(struct wj_process *p, u32 fd, u64 offset, u32 whence, u32 ret_address)
@@ -118,25 +118,6 @@ s64 wj_host_wasi_fd_seek_split(struct wj_process *p, const u64 *a)
 	return seek(p, a[0], (u32)a[1] | a[2] << 32, a[3], a[4]);
 }
 
-/* struct stat of x86-64 and of the generic 64-bit ABI differ: statx is the same everywhere. */
-struct statx_timestamp_native {
-	s64 sec;
-	u32 nsec;
-	s32 reserved;
-};
-
-struct statx_native {
-	u32 mask, blksize;
-	u64 attributes;
-	u32 nlink, uid, gid;
-	u16 mode, spare0;
-	u64 ino, size, blocks, attributes_mask;
-	struct statx_timestamp_native atime, btime, ctime, mtime;
-	u32 rdev_major, rdev_minor, dev_major, dev_minor;
-	u64 spare[14];
-};
-static_assert(sizeof(struct statx_native) == 256, "struct statx of linux/stat.h");
-
 #define STATX_BASIC_STATS 0x7ff
 
 /* The kernel's new_encode_dev, which is what 32 bits of dev_t hold. */
@@ -145,20 +126,33 @@ static u32 encode_device(u32 major, u32 minor)
 	return (minor & 0xff) | major << 8 | (minor & ~0xffu) << 12;
 }
 
-static s64 stat_to(struct wj_process *p, s32 fd, u64 path, u32 flags, u32 to)
+s64 wj_statx(struct wj_process *p, s32 fd, u64 path, u32 flags, struct wj_statx *st)
 {
-	u64 scratch = wj_scratch_alloc(p, sizeof(struct statx_native));
-	struct statx_native st;
-	u8 guest[WJ_EM_SIZEOF_stat] = { 0 };
+	u64 scratch = wj_scratch_alloc(p, sizeof(*st));
 	s64 ret;
 
+	if (!path) {
+		path = wj_scratch_alloc(p, 1);
+		flags |= AT_EMPTY_PATH;
+		if (!path || wj_zero_user(path, 1))
+			return -ENOMEM;
+	}
 	if (!scratch)
 		return -ENOMEM;
 	ret = wj_sys(p, __NR_statx, fd, path, flags, STATX_BASIC_STATS, scratch, 0);
 	if (ret < 0)
 		return ret;
-	if (wj_copy_from_user(&st, scratch, sizeof(st)))
-		return -EFAULT;
+	return wj_copy_from_user(st, scratch, sizeof(*st));
+}
+
+static s64 stat_to(struct wj_process *p, s32 fd, u64 path, u32 flags, u32 to)
+{
+	struct wj_statx st;
+	u8 guest[WJ_EM_SIZEOF_stat] = { 0 };
+	s64 ret = wj_statx(p, fd, path, flags, &st);
+
+	if (ret)
+		return ret;
 	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_dev) = encode_device(st.dev_major, st.dev_minor);
 	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_mode) = st.mode;
 	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_nlink) = st.nlink;
@@ -190,13 +184,9 @@ s64 wj_host_syscall_lstat64(struct wj_process *p, const u64 *a)
 
 s64 wj_host_syscall_fstat64(struct wj_process *p, const u64 *a)
 {
-	u64 empty = wj_scratch_alloc(p, 1);
-
 	if (wj_bad_fd(p, a[0]) || (s32)a[0] < 0)
 		return -EBADF;
-	if (!empty || wj_zero_user(empty, 1))
-		return -ENOMEM;
-	return stat_to(p, a[0], empty, AT_EMPTY_PATH, a[1]);
+	return stat_to(p, a[0], 0, 0, a[1]);
 }
 
 s64 wj_host_syscall_fstatat64(struct wj_process *p, const u64 *a)
@@ -407,43 +397,5 @@ s64 wj_host_syscall_utimensat(struct wj_process *p, const u64 *a)
 
 s64 wj_host_wasi_fd_fdstat_get(struct wj_process *p, const u64 *a)
 {
-	/* filetype u8 at 0, flags u16 at 2, rights u64 at 8 and 16 */
-	u8 stat[WJ_EM_SIZEOF_wasi_fdstat] = { 0 };
-	u64 scratch = wj_scratch_alloc(p, sizeof(struct statx_native)), empty = wj_scratch_alloc(p, 1);
-	struct statx_native st;
-	s64 flags, ret;
-
-	if (!scratch || !empty || wj_zero_user(empty, 1))
-		return -ENOMEM;
-	if (wj_bad_fd(p, a[0]) || (s32)a[0] < 0)
-		return -EBADF;
-	flags = wj_sys(p, __NR_fcntl, (s32)a[0], WJ_EM_F_GETFL, 0, 0, 0, 0);
-	if (flags < 0)
-		return flags;
-	ret = wj_sys(p, __NR_statx, (s32)a[0], empty, AT_EMPTY_PATH, STATX_BASIC_STATS, scratch, 0);
-	if (ret < 0)
-		return ret;
-	if (wj_copy_from_user(&st, scratch, sizeof(st)))
-		return -EFAULT;
-	switch (st.mode & 0170000) {
-	case 0060000:
-		stat[0] = 1;	/* block device */
-		break;
-	case 0020000:
-		stat[0] = 2;	/* character device */
-		break;
-	case 0040000:
-		stat[0] = 3;	/* directory */
-		break;
-	case 0100000:
-		stat[0] = 4;	/* regular file */
-		break;
-	case 0140000:
-		stat[0] = 6;	/* stream socket */
-		break;
-	}
-	WJ_FIELD(stat, u16, 2) = ((flags & WJ_EM_O_APPEND) ? 1 : 0) | ((flags & WJ_EM_O_NONBLOCK) ? 4 : 0);
-	WJ_FIELD(stat, u64, 8) = ~0ull;
-	WJ_FIELD(stat, u64, 16) = ~0ull;
-	return wj_put(p, a[1], stat, sizeof(stat));
+	return wj_bad_fd(p, a[0]) ? -EBADF : wj_wasi_fdstat(p, a[0], ~0ull, ~0ull, a[1]);
 }

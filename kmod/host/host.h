@@ -10,6 +10,7 @@
 
 struct wj_tz_state;
 struct wj_resolver;
+struct wj_wasi;
 
 struct wj_host_state {
 	u64 base;		/* user address of linear memory */
@@ -26,6 +27,7 @@ struct wj_host_state {
 	u32 errno_address;	/* guest address of errno, 0 until asked for */
 	struct wj_tz_state *tz;	/* time zones in use */
 	struct wj_resolver *resolver;
+	struct wj_wasi *wasi;	/* NULL: the program was built with Emscripten */
 	u32 hostent;		/* guest memory that gethostbyname answers in */
 	struct wj_zone_name {
 		u32 address;		/* in the guest, 0: slot unused */
@@ -118,6 +120,45 @@ int wj_put_timespec(struct wj_process *p, u32 address, const struct wj_timespec6
 u64 wj_timespec_user(struct wj_process *p, u32 address, int *err);
 /* Guest sigset (first 8 bytes count) in scratch, without the reserved signals. */
 u64 wj_sigset_user(struct wj_process *p, u32 address, int *err);
+
+/* struct statx of linux/stat.h: unlike struct stat it is the same on all architectures. */
+struct wj_statx_time {
+	s64 sec;
+	u32 nsec;
+	s32 reserved;
+};
+
+struct wj_statx {
+	u32 mask, blksize;
+	u64 attributes;
+	u32 nlink, uid, gid;
+	u16 mode, spare0;
+	u64 ino, size, blocks, attributes_mask;
+	struct wj_statx_time atime, btime, ctime, mtime;
+	u32 rdev_major, rdev_minor, dev_major, dev_minor;
+	u64 spare[14];
+};
+static_assert(sizeof(struct wj_statx) == 256, "struct statx of linux/stat.h");
+/* path: a user address, 0 for `fd` itself. */
+s64 wj_statx(struct wj_process *p, s32 fd, u64 path, u32 flags, struct wj_statx *st);
+
+/* `nr` is __NR_read or __NR_write; the number of bytes goes to ret_address. */
+s64 wj_transfer(struct wj_process *p, int nr, s32 fd, u32 iov, u32 count, u32 ret_address);
+/* `nr` is __NR_preadv or __NR_pwritev. */
+s64 wj_transfer_at(struct wj_process *p, int nr, s32 fd, u32 iov, u32 count, u64 offset, u32 ret_address);
+
+/* Strings for args_get and environ_get. */
+s64 wj_string_list_sizes(struct wj_process *p, const struct wj_strings *list, const u64 *a);
+s64 wj_string_list(struct wj_process *p, const struct wj_strings *list, const u64 *a);
+
+/* What follows `prefix` in a setting, or NULL. */
+const char *wj_setting_value(const char *setting, const char *prefix);
+/* A decimal number: what follows it, or NULL. */
+const char *wj_setting_number(const char *s, u32 *ret);
+/* The value of the first such setting, or NULL. */
+const char *wj_setting(struct wj_process *p, const char *prefix);
+/* Call the exported function that the settings name: 0, a trap, or -errno. */
+int wj_invoke_named(struct wj_process *p, const char *name);
 
 /* iovecs translated into scratch: user address of the native array, 0 with *err on failure. */
 u64 wj_iovec_user(struct wj_process *p, u32 address, u32 count, int *err);

@@ -7,6 +7,7 @@
 #include "trace.h"
 #include "wj_resolv.h"
 #include "wj_tz.h"
+#include "wasi.h"
 
 enum result_kind {
 	RESULT_NEGATIVE_ERRNO,	/* __syscall_*: -errno in the guest's numbers */
@@ -26,6 +27,22 @@ static const struct import_line import_lines[] = {
 #undef IMPORT
 };
 
+static const struct import_line wasi_unstable_lines[] = {
+#define WASI(name, signature, handler)
+#define WASI_UNSTABLE(name, signature, handler) { "wasi_unstable", #name, signature, wj_host_##handler },
+#include "wasi.def"
+#undef WASI_UNSTABLE
+#undef WASI
+};
+
+static const struct import_line wasi_lines[] = {
+#define WASI(name, signature, handler) { "wasi_snapshot_preview1", #name, signature, wj_host_##handler },
+#define WASI_UNSTABLE(name, signature, handler)
+#include "wasi.def"
+#undef WASI_UNSTABLE
+#undef WASI
+};
+
 static const u8 guest_errno[] = {
 #define ERRNO(name, native, guest) [native] = guest,
 #include "abi_errno.def"
@@ -36,6 +53,8 @@ u32 wj_guest_errno(s64 native)
 {
 	if (native > 0 && native < (s64)ARRAY_SIZE(guest_errno) && guest_errno[native])
 		return guest_errno[native];
+	if (native == WJ_ENOTCAPABLE)
+		return WJ_WASI_ERRNO_NOTCAPABLE;
 	/* What Linux has and WASI has not, and the kernel's own restart codes. */
 	return native ? WJ_EM_EIO : 0;
 }
@@ -170,6 +189,56 @@ static int bind_invoke(const struct wj_import_info *info, struct wj_extern *ext)
 	return 0;
 }
 
+/*
+ * Is this a WASI program?  It imports from nowhere else, and it starts as they do; what is linked
+ * with Emscripten has main and constructors of its own.
+ */
+static bool is_wasi(const struct wj_image *image)
+{
+	u32 count = wj_image_import_count(image);
+
+	for (u32 i = 0; i < count; i++) {
+		struct wj_import_info info;
+
+		wj_image_import(image, i, &info);
+		if (!same_name("wasi_snapshot_preview1", info.module, info.module_size) &&
+		    !same_name("wasi_unstable", info.module, info.module_size))
+			return false;
+	}
+	return count && !wj_image_exports(image, "__wasm_call_ctors");
+}
+
+/* The first line of that name, or NULL: wasi_unstable has its own ones first. */
+static const struct import_line *find_wasi(const struct wj_import_info *info)
+{
+	if (same_name("wasi_unstable", info->module, info->module_size)) {
+		for (u32 i = 0; i < ARRAY_SIZE(wasi_unstable_lines); i++) {
+			if (same_name(wasi_unstable_lines[i].name, info->name, info->name_size))
+				return &wasi_unstable_lines[i];
+		}
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(wasi_lines); i++) {
+		if (same_name(wasi_lines[i].name, info->name, info->name_size))
+			return &wasi_lines[i];
+	}
+	return NULL;
+}
+
+static int bind_wasi(const struct wj_import_info *info, struct wj_extern *ext, struct wj_error *error)
+{
+	const struct import_line *line = find_wasi(info);
+
+	if (!line)
+		return -ENOENT;
+	if (!same_signature(info->type, line->signature)) {
+		error->message = "an import has another signature than WASI preview 1";
+		return -EINVAL;
+	}
+	ext->host = dispatch;
+	ext->data = (void *)line;
+	return 0;
+}
+
 static int bind(const struct wj_import_info *info, struct wj_extern *ext, struct wj_error *error)
 {
 	bool known = false;
@@ -215,7 +284,11 @@ int wj_process_bind(struct wj_process *p, const struct wj_image *image, struct w
 {
 	u32 count = wj_image_import_count(image);
 
-	(void)p;
+	if (is_wasi(image)) {
+		p->host->wasi = wj_alloc(sizeof(*p->host->wasi));
+		if (!p->host->wasi)
+			return -ENOMEM;
+	}
 	for (u32 i = 0; i < count; i++) {
 		struct wj_import_info info;
 		int ret;
@@ -227,7 +300,7 @@ int wj_process_bind(struct wj_process *p, const struct wj_image *image, struct w
 			log_import(error->message, &info);
 			return -EINVAL;
 		}
-		ret = bind(&info, &externs[i], error);
+		ret = p->host->wasi ? bind_wasi(&info, &externs[i], error) : bind(&info, &externs[i], error);
 		if (ret == -ENOENT) {
 			log_import("unknown import (a trap if it is called)", &info);
 		} else if (ret) {
@@ -290,6 +363,7 @@ int wj_process_clone(struct wj_process *to, const struct wj_process *from)
 
 void wj_process_deinit(struct wj_process *p)
 {
+	wj_wasi_deinit(p);
 	if (p->host->tz)
 		wj_tz_state_deinit(p->host->tz);
 	wj_free(p->host->resolver);
@@ -453,9 +527,30 @@ int wj_process_continue(struct wj_process *p, int trap, u32 value)
 	return run_from(p, p->host->stage + 1, value);
 }
 
+/* A library: let it initialise itself, then call what was asked for. */
+static int run_named(struct wj_process *p, const char *name)
+{
+	u32 initialize = find_export2(p, "_initialize", "__wasm_call_ctors"), start;
+	int ret;
+
+	if (!wj_instance_start_function(p->inst, &start))
+		wj_call_export(p, start, NULL, 0);
+	wj_call_export(p, initialize, NULL, 0);
+	if (p->unwind)
+		return p->unwind;
+	ret = wj_invoke_named(p, name);
+	if (ret > 0)
+		return ret;
+	if (ret)
+		wj_log("pywasmjit: %s cannot be invoked (error %d)", name, -ret);
+	p->exit_status = !ret ? 0 : ret == -ENOMEM || ret == -EIO ? 71 : 65;
+	return WJ_TRAP_EXIT;
+}
+
 int wj_process_run(struct wj_process *p)
 {
 	struct wj_host_state *h = p->host;
+	const char *name;
 
 	h->base = wj_memory_base(p->inst);
 	h->exports.call_ctors = find_export(p, "__wasm_call_ctors");
@@ -472,6 +567,19 @@ int wj_process_run(struct wj_process *p)
 	h->exports.stdio_exit = find_export(p, "__stdio_exit");
 	h->exports.fflush = find_export(p, "fflush");
 
+	if (h->wasi) {
+		int err = wj_wasi_init(p);
+
+		h->exports.main = WJ_NO_EXPORT;
+		if (err) {
+			wj_log("pywasmjit: a directory or socket cannot be given to the guest (error %d)", -err);
+			p->exit_status = 71;
+			return WJ_TRAP_EXIT;
+		}
+	}
+	name = wj_setting(p, "invoke=");
+	if (name)
+		return run_named(p, name);
 	if (h->exports.main == WJ_NO_EXPORT && h->exports.start == WJ_NO_EXPORT)
 		return -ENOEXEC;
 	return run_from(p, WJ_STAGE_START, 0);

@@ -45,6 +45,7 @@ struct wj_process {
 	struct wj_store *store;
 	void *platform;			/* the platform's own */
 	struct wj_strings argv, envp;
+	struct wj_strings settings;	/* what the launcher was told, see below */
 	bool trace;			/* print host calls on stderr, as strace would */
 	int exit_status;		/* valid once WJ_TRAP_EXIT unwound the guest */
 	int unwind;			/* trap that a signal handler raised: the host call in progress returns it */
@@ -52,6 +53,18 @@ struct wj_process {
 	struct wj_invoke *invokes;	/* in progress, innermost first */
 	struct wj_host_state *host;	/* host/'s own: exports found, time zone, setjmp, ... */
 };
+
+/*
+ * Settings, each a string:
+ *	dir=FD:NAME	a WASI program gets this directory, as NAME
+ *	listen=FD	a WASI program gets this listening socket
+ *	env=K=V		a WASI program gets this variable
+ *	inherit-env	a WASI program gets all of envp
+ *	invoke=NAME	call this exported function instead of main
+ *	arg=HEX		its arguments, as raw bits, in order
+ *	results=FD	where the bits of its results go: a line of 16 hexadecimal digits each
+ * Strings of other forms are ignored.
+ */
 
 /* host/process.c */
 int wj_process_init(struct wj_process *p);

@@ -2,14 +2,14 @@
 /* Emscripten's run time: what its JavaScript does for every program. */
 #include "host.h"
 
-static s64 string_list_sizes(struct wj_process *p, const struct wj_strings *list, const u64 *a)
+s64 wj_string_list_sizes(struct wj_process *p, const struct wj_strings *list, const u64 *a)
 {
 	if (wj_put_u32(p, a[0], list->count) || wj_put_u32(p, a[1], list->size))
 		return -EFAULT;
 	return 0;
 }
 
-static s64 string_list(struct wj_process *p, const struct wj_strings *list, const u64 *a)
+s64 wj_string_list(struct wj_process *p, const struct wj_strings *list, const u64 *a)
 {
 	const char *from = list->bytes;
 
@@ -25,22 +25,22 @@ static s64 string_list(struct wj_process *p, const struct wj_strings *list, cons
 
 s64 wj_host_wasi_args_sizes_get(struct wj_process *p, const u64 *a)
 {
-	return string_list_sizes(p, &p->argv, a);
+	return wj_string_list_sizes(p, &p->argv, a);
 }
 
 s64 wj_host_wasi_args_get(struct wj_process *p, const u64 *a)
 {
-	return string_list(p, &p->argv, a);
+	return wj_string_list(p, &p->argv, a);
 }
 
 s64 wj_host_wasi_environ_sizes_get(struct wj_process *p, const u64 *a)
 {
-	return string_list_sizes(p, &p->envp, a);
+	return wj_string_list_sizes(p, &p->envp, a);
 }
 
 s64 wj_host_wasi_environ_get(struct wj_process *p, const u64 *a)
 {
-	return string_list(p, &p->envp, a);
+	return wj_string_list(p, &p->envp, a);
 }
 
 s64 wj_host_emscripten_get_progname(struct wj_process *p, const u64 *a)

@@ -178,34 +178,39 @@ s64 wj_host_wasip1_fd_renumber(struct wj_process *p, const u64 *a)
 	return 0;
 }
 
-s64 wj_host_wasip1_fd_fdstat_get(struct wj_process *p, const u64 *a)
+s64 wj_wasi_fdstat(struct wj_process *p, s32 native, u64 rights, u64 inheriting, u32 to)
 {
+	s64 open_flags = wj_sys(p, __NR_fcntl, native, WJ_EM_F_GETFL, 0, 0, 0, 0), err;
 	u8 stat[WJ_WASI_SIZEOF_fdstat] = { 0 };
-	struct wj_wasi_descriptor *d;
 	struct wj_statx st;
 	u16 flags = 0;
-	s64 native, err = wj_wasi_descriptor(p, a[0], 0, &d);
 
-	if (!err)
-		err = wj_statx(p, d->native, 0, 0, &st);
+	if (open_flags < 0)
+		return open_flags;
+	err = wj_statx(p, native, 0, 0, &st);
 	if (err)
 		return err;
-	native = wj_sys(p, __NR_fcntl, d->native, WJ_EM_F_GETFL, 0, 0, 0, 0);
-	if (native < 0)
-		return native;
-	if (native & WJ_EM_O_APPEND)
+	if (open_flags & WJ_EM_O_APPEND)
 		flags |= WJ_WASI_FDFLAGS_APPEND;
-	if (native & WJ_EM_O_NONBLOCK)
+	if (open_flags & WJ_EM_O_NONBLOCK)
 		flags |= WJ_WASI_FDFLAGS_NONBLOCK;
-	if ((native & WJ_EM_O_SYNC) == WJ_EM_O_SYNC)
+	if ((open_flags & WJ_EM_O_SYNC) == WJ_EM_O_SYNC)
 		flags |= WJ_WASI_FDFLAGS_SYNC | WJ_WASI_FDFLAGS_RSYNC;
-	if (native & WJ_EM_O_DSYNC)
+	if (open_flags & WJ_EM_O_DSYNC)
 		flags |= WJ_WASI_FDFLAGS_DSYNC;
-	stat[WJ_WASI_OFF_fdstat_fs_filetype] = wj_wasi_filetype(p, d->native, st.mode);
+	stat[WJ_WASI_OFF_fdstat_fs_filetype] = wj_wasi_filetype(p, native, st.mode);
 	WJ_FIELD(stat, u16, WJ_WASI_OFF_fdstat_fs_flags) = flags;
-	WJ_FIELD(stat, u64, WJ_WASI_OFF_fdstat_fs_rights_base) = d->rights;
-	WJ_FIELD(stat, u64, WJ_WASI_OFF_fdstat_fs_rights_inheriting) = d->inheriting;
-	return wj_put(p, a[1], stat, sizeof(stat));
+	WJ_FIELD(stat, u64, WJ_WASI_OFF_fdstat_fs_rights_base) = rights;
+	WJ_FIELD(stat, u64, WJ_WASI_OFF_fdstat_fs_rights_inheriting) = inheriting;
+	return wj_put(p, to, stat, sizeof(stat));
+}
+
+s64 wj_host_wasip1_fd_fdstat_get(struct wj_process *p, const u64 *a)
+{
+	struct wj_wasi_descriptor *d;
+	int err = wj_wasi_descriptor(p, a[0], 0, &d);
+
+	return err ? err : wj_wasi_fdstat(p, d->native, d->rights, d->inheriting, a[1]);
 }
 
 s64 wj_host_wasip1_fd_fdstat_set_flags(struct wj_process *p, const u64 *a)
@@ -473,7 +478,7 @@ static s64 put_entry(struct wj_process *p, u32 to, u32 room, const struct native
 	if (wj_put(p, to, header, n))
 		return -EFAULT;
 	length = min(length, room - n);
-	return wj_put(p, to + n, name, length) ? -EFAULT : n + length;
+	return wj_put(p, to + n, name, length) ? -EFAULT : (s64)(n + length);
 }
 
 #define READDIR_BLOCK 4096

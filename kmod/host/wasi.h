@@ -45,6 +45,7 @@ int wj_wasi_descriptor(struct wj_process *p, u32 fd, u64 rights, struct wj_wasi_
  */
 s64 wj_wasi_add(struct wj_process *p, s32 native, const char *preopened, u64 rights, u64 inheriting);
 u8 wj_wasi_filetype(struct wj_process *p, s32 native, u32 mode);
+s64 wj_wasi_fdstat(struct wj_process *p, s32 native, u64 rights, u64 inheriting, u32 to);
 s64 wj_wasi_filestat(struct wj_process *p, s32 native, bool unstable, u32 to);
 /* The two timespecs of utimensat in scratch: user address, or 0 and *err. */
 u64 wj_wasi_times(struct wj_process *p, u64 access, u64 modification, u32 flags, int *err);

@@ -153,6 +153,8 @@ static int load_guest(struct wj_context *c, const struct wj_uapi_load *load, str
 	if (!err)
 		err = copy_strings(&p->envp, load->envp, load->envc, load->envp_size);
 	if (!err)
+		err = copy_strings(&p->settings, load->settings, load->settings_count, load->settings_size);
+	if (!err)
 		err = wj_process_init(p);
 	if (err)
 		return err;

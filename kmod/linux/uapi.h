@@ -44,6 +44,9 @@ struct wj_uapi_load {
 	__u64 argv, envp;		/* addresses of strings, one after the other, each with its NUL */
 	__u32 argv_size, envp_size;	/* bytes of them, NULs included */
 	__u32 argc, envc;		/* how many */
+	/* More strings, as argv: settings of the host layer (host/process.h). */
+	__u64 settings;
+	__u32 settings_size, settings_count;
 	__u64 max_memory;		/* bytes of linear memory, at most 4 GiB */
 	/* The launcher's signal handler (SA_SIGINFO) and its restorer. */
 	__u64 handler, restorer;

@@ -139,6 +139,8 @@ int run_kernel(struct wj_process *p, const u8 *image, size_t size)
 		.image = (u64)image, .image_size = size,
 		.argv = (u64)p->argv.bytes, .argv_size = p->argv.size, .argc = p->argv.count,
 		.envp = (u64)p->envp.bytes, .envp_size = p->envp.size, .envc = p->envp.count,
+		.settings = (u64)p->settings.bytes, .settings_size = p->settings.size,
+		.settings_count = p->settings.count,
 		.max_memory = launch.max_memory,
 		.handler = (u64)handle, .restorer = (u64)wj_sigreturn,
 	};

@@ -15,6 +15,8 @@
 #include "user.h"
 
 
+#define MAX_SETTINGS 1024
+
 struct launch launch = { .engine = "jit", .host = "user", .max_memory = 1ull << 32, .launcher_fd = -1, .image_fd = -1 };
 
 static bool same(const char *a, const char *b)
@@ -204,7 +206,7 @@ static int run(struct wj_process *p, const u8 *bytes, size_t size)
 	signals_init(p);
 	ret = wj_process_run(p);
 	if (ret == -ENOEXEC) {
-		wj_log("pywasmjit: the module exports neither main nor _start");
+		wj_log("pywasmjit: the module exports neither main nor _start: it is a library (--invoke calls a function of it)");
 		return EXIT_DATAERR;
 	}
 	if (launch.stats) {
@@ -222,7 +224,8 @@ int main(int argc, char **argv, char **envp)
 	static struct wj_process process;
 	const char *value, *image = NULL;
 	u64 number;
-	u32 n_env = 0;
+	static char *settings[MAX_SETTINGS];
+	u32 n_env = 0, n_settings = 0;
 	bool script = false, dump = false;
 	struct wj_image *dumped;
 	size_t size;
@@ -246,6 +249,8 @@ int main(int argc, char **argv, char **envp)
 			launch.stats = value;
 		} else if ((value = value_of(argv[i], "--max-memory=")) && parse_number(value, &number)) {
 			launch.max_memory = number;
+		} else if (value_of(argv[i], "--setting=") && n_settings < MAX_SETTINGS) {
+			settings[n_settings++] = argv[i] + strlen("--setting=");
 		} else if (same(argv[i], "--trace")) {
 			launch.trace = true;
 		} else if (same(argv[i], "--script")) {
@@ -298,8 +303,9 @@ int main(int argc, char **argv, char **envp)
 		n_env++;
 	process.argv = strings(argv + i, argc - i);
 	process.envp = strings(envp, n_env);
+	process.settings = strings(settings, n_settings);
 	process.trace = launch.trace;
-	if (!process.argv.bytes || !process.envp.bytes)
+	if (!process.argv.bytes || !process.envp.bytes || !process.settings.bytes)
 		return fail(EXIT_OSERR, "out of memory", -ENOMEM);
 	ret = wj_process_init(&process);
 	if (ret)
