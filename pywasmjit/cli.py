@@ -100,7 +100,7 @@ def build_parser(light: bool = False) -> argparse.ArgumentParser:
     command.add_argument("--dir", dest="directories", action="append", default=[], metavar="HOST[::GUEST]",
                          help="give a WASI program a directory, perhaps under another name")
     command.add_argument("--tcplisten", dest="listeners", action="append", default=[], metavar="ADDR:PORT",
-                         help="give a WASI program a listening socket (descriptors: 3 and up, directories first)")
+                         help="give a WASI program a socket that listens there (numbered after directories)")
     command.add_argument("--invoke", default="", metavar="NAME",
                          help="call this exported function with the ARGs and print its results")
     command.add_argument("--argv0", default="", help="the guest's argv[0] (default: FILE)")

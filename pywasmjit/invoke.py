@@ -51,11 +51,11 @@ def show(bits: int, kind: str) -> str:
         value = struct.unpack("<f", struct.pack("<I", bits & 0xFFFFFFFF))[0]
         if not math.isfinite(value):
             return repr(value)
-        return next(
-            text
-            for digits in range(1, 10)
-            if struct.pack("<f", float(text := repr(float(f"{value:.{digits}g}")))) == struct.pack("<f", value)
-        )
+        for digits in range(1, 9):
+            shorter = float(f"{value:.{digits}g}")
+            if struct.pack("<f", shorter) == struct.pack("<f", value):
+                return repr(shorter)
+        return repr(float(f"{value:.9g}"))
     return "null" if bits == 0 else kind
 
 
@@ -87,7 +87,8 @@ def run(
         file.seek(0)
         parameters, results = function_type(file.read(), name)
     if len(arguments) != len(parameters):
-        raise UsageError(f"{name} takes {len(parameters)} arguments ({', '.join(parameters)}), not {len(arguments)}")
+        wanted = f"{len(parameters)} arguments ({', '.join(parameters)})"
+        raise UsageError(f"{name} takes {wanted}, not {len(arguments)}")
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
     settings = [f"invoke={name}", f"results={writer}"]

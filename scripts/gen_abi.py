@@ -261,7 +261,7 @@ def generate() -> dict[str, str]:
     )
     compared = [question for question in constants if question.macro not in tables.NOT_COMPARED]
     wasi = ask(
-        ["clang", "--target=wasm32-wasi"],
+        ["clang-14", "--target=wasm32-wasi"],
         [
             *struct_questions(tables.WASI_STRUCTS),
             *(
