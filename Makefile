@@ -100,6 +100,11 @@ fuzz: setup
 	nice -n 19 $(PYTHON) -m tests.fuzz.differential --minutes $(MINUTES) --generators $(GENERATORS) \
 		$(if $(SEED),--seed $(SEED))
 
+## mutate-rules   a test fails for each rule of the verifier, or this does
+.PHONY: mutate-rules
+mutate-rules: setup
+	$(PYTHON) -m tests.verify.mutate_rules
+
 # ---------------------------------------------------------------------------- checks
 
 ## generate       write the generated files again (instruction table, guest stubs, ABI)

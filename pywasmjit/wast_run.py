@@ -55,9 +55,9 @@ class Report:
 class Script:
     """The launcher in script mode; answers are (word, rest of the line)."""
 
-    def __init__(self, engine: str) -> None:
+    def __init__(self, engine: str, command: Sequence[str | Path] = ()) -> None:
         self._process = subprocess.Popen(
-            [launch.launcher(), f"--engine={engine}", "--script"],
+            [*(command or [launch.launcher()]), f"--engine={engine}", "--script"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -163,15 +163,16 @@ def _matches(value: wast.Value, bits: int) -> bool:
 class Runner:
     """Runs the commands of one script."""
 
-    def __init__(self, engine: str, report: Report) -> None:
+    def __init__(self, engine: str, report: Report, command: Sequence[str | Path] = ()) -> None:
         self._engine = engine
+        self._command_line = command
         self._report = report
         self._modules: dict[str, int] = {}
         self._current = 0
 
     def run(self, path: Path) -> None:
         """Run a converted script (JSON); results go to the report."""
-        with Script(self._engine) as script:
+        with Script(self._engine, self._command_line) as script:
             self._script = script
             number, answer = script.module(launch.lower(spectest(), lambda text: None))
             assert answer[0] == "ok", answer
@@ -252,11 +253,11 @@ class Runner:
         raise AssertionError(f"unknown command {command}")
 
 
-def run(paths: Iterable[Path], engine: str) -> Report:
-    """Run converted scripts on one engine."""
+def run(paths: Iterable[Path], engine: str, command: Sequence[str | Path] = ()) -> Report:
+    """Run converted scripts on one engine; command: what to start instead of the launcher."""
     report = Report()
     for path in paths:
-        Runner(engine, report).run(path)
+        Runner(engine, report, command).run(path)
     return report
 
 

@@ -134,7 +134,7 @@ static int read_limits(struct parser *p, u32 limit_min, u32 limit_max, struct wj
 static int read_table_type(struct parser *p, struct wj_table_info *table)
 {
 	table->type = wj_read_u8(&p->c);
-	if (p->c.bad || !is_ref(table->type))
+	if (!is_ref(table->type))
 		return reject(p, "table type is not a reference type");
 	return read_limits(p, WJ_MAX_TABLE_SIZE, ~0u, &table->limits);
 }
@@ -533,8 +533,7 @@ static int read_header(struct parser *p, struct section *sections)
 			return reject(p, "unknown section, or out of order");
 		if (s.offset != end)
 			return reject(p, "gap or overlap between sections");
-		if (s.size > image->size || check_add_overflow(s.offset, s.size, &end) ||
-		    end > image->size)
+		if (check_add_overflow(s.offset, s.size, &end) || end > image->size)
 			return reject(p, "section runs over the end");
 		sections[id] = s;
 		last = id;

@@ -165,6 +165,16 @@ static struct frame *push_frame(struct wj_store *store, struct wj_instance *inst
 	return frame;
 }
 
+/* Linear memory is little-endian; so a value's bytes, of which the first `size` are there. */
+static u64 little_endian(u64 value)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return __builtin_bswap64(value);
+#else
+	return value;
+#endif
+}
+
 static int load(const struct wj_instance *inst, u64 address, u32 size, u64 *ret)
 {
 	u64 value = 0;
@@ -172,12 +182,13 @@ static int load(const struct wj_instance *inst, u64 address, u32 size, u64 *ret)
 	if (!inst->memory || address + size > inst->memory->size ||
 	    wj_copy_from_user(&value, inst->memory_base + address, size))
 		return WJ_TRAP_OUT_OF_BOUNDS;
-	*ret = value;
+	*ret = little_endian(value);
 	return 0;
 }
 
 static int store(const struct wj_instance *inst, u64 address, u32 size, u64 value)
 {
+	value = little_endian(value);
 	if (!inst->memory || address + size > inst->memory->size ||
 	    wj_copy_to_user(inst->memory_base + address, &value, size))
 		return WJ_TRAP_OUT_OF_BOUNDS;

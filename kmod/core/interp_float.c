@@ -63,6 +63,9 @@ static double square_root(double value)
 #elif defined(__aarch64__)
 	__asm__("fsqrt %d0, %d0" : "+w"(value));
 	return value;
+#elif defined(__s390x__)
+	__asm__("sqdbr %0, %0" : "+f"(value));
+	return value;
 #else
 	return __builtin_sqrt(value);
 #endif

@@ -737,7 +737,7 @@ static int check_format(struct verifier *v, const struct wj_insn *insn,
 	case WJ_FMT_RT:
 		return check_rt(v, insn);
 	case WJ_FMT_TRAP:
-		return insn->kind && insn->kind < 32 && wj_trap_text(insn->kind) ? 0 :
+		return insn->kind < 32 && wj_trap_text(insn->kind) ? 0 :
 			reject(v, "not a trap that code may raise");
 	}
 	return reject(v, "unknown format");

@@ -139,8 +139,6 @@ def work(names: list[str], worker: int, workers: int, first: int, end: float, co
 def run(names: list[str], workers: int, first: int, minutes: float, count: int, directory: Path) -> Tally:
     """``count`` modules (0: as many as there is time for) from all workers."""
     end = time.monotonic() + minutes * 60
-    # For the workers to answer: we wait for what they did.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     context = get_context("fork")
     pipes = []
     for worker in range(workers):
@@ -150,12 +148,16 @@ def run(names: list[str], workers: int, first: int, minutes: float, count: int, 
         theirs.close()
         pipes.append(ours)
     whole = Tally()
+    # They are told to end as well, and answer.
+    before = [signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)]
     for pipe in pipes:
         tally: Tally = pipe.recv()
         whole.modules += tally.modules
         whole.not_made += tally.not_made
         whole.calls += tally.calls
         whole.finds += tally.finds
+    for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+        signal.signal(number, handler)
     return whole
 
 

@@ -111,7 +111,7 @@ class Generator:
         self.fn = Function(0, [], [])
         self.budget = 0
         self.names = 0
-        count = rng.choice((1, 1, 2, 2, 3, 4))
+        count = rng.choice((1, 1, 1, 1, 1, 1, 1, 2, 2, 4))
         self.functions = [
             Function(
                 i,
@@ -590,8 +590,8 @@ class Generator:
         self.fn = fn
         many = (0, 1, 3, 6) if self.weight["pressure"] == 1 else (6, 10, 16, 24)
         fn.locals = self.signature(rng.choice(many))
-        self.budget = rng.choice((3, 6, 12, 20))
-        statements = self.statements(rng.choice((2, 4, 8)))
+        self.budget = rng.choice((2, 4, 8, 20))
+        statements = self.statements(rng.choice((1, 2, 4, 8)))
         results = " ".join(self.mixed(t) for t in fn.results)
         # What is left is to be seen too.
         for t in self.types:

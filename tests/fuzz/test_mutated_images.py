@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Mutated images, straight at the verifier; what it accepts is run, on both engines.
 
-An image that was accepted must not crash anything (the interpreter's process has the address
-and undefined behaviour sanitizers), must end when polls say so, and must mean the same to both
-engines.  Everything is made from a seed, which a failure shows; WJ_FUZZ_SEED and WJ_FUZZ_ROUNDS
+An image that was accepted must not crash anything, must end when polls say so, and must mean the
+same to both engines.  The interpreter's process has the address and undefined behaviour sanitizers,
+and a shadow that checks each instruction against all that the verifier promised (shadow.c).  Everything is made from a seed, which a failure shows; WJ_FUZZ_SEED and WJ_FUZZ_ROUNDS
 override.
 """
 
@@ -104,7 +104,7 @@ class Half:
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
-        self.core = Core("plain", jit=True) if engine == JIT else Core("sanitize")
+        self.core = Core("plain", jit=True) if engine == JIT else Core("shadow")
 
     def load(self, raw: bytes) -> str:
         """ "" or why it was rejected."""

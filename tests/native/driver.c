@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "core.h"
+#include "internal.h"
 #include "native.h"
 
 #define MAX_IMAGES	4096
@@ -226,6 +226,19 @@ static void do_imports(void)
 		printf(" %x", info.kind);
 	}
 	putchar('\n');
+}
+
+/* What the verifier found out of a function: does it compute with floats, touch them at all. */
+static void do_function(void)
+{
+	const struct wj_image *image = driver_image(driver_number());
+	u64 index = driver_number();
+
+	if (!image || index >= image->n_functions)
+		failed("no such function");
+	else
+		printf("ok %x %x\n", image->functions[index].uses_floats,
+		       image->functions[index].has_floats);
 }
 
 static void do_drop_image(void)
@@ -575,7 +588,7 @@ static const struct {
 	bool takes_instance;
 } commands[] = {
 	{ "image", do_image, false }, { "drop_image", do_drop_image, false },
-	{ "imports", do_imports, false },
+	{ "imports", do_imports, false }, { "function", do_function, false },
 	{ "instance", do_instance, false }, { "drop", do_drop, false },
 	{ "time", do_time, true }, { "export", do_export, true }, { "call", do_plain_call, true },
 	{ "call_table", do_call_table, true }, { "call_ref", do_call_ref, true },

@@ -31,6 +31,13 @@ _VARIANTS: Final[dict[str, list[str]]] = {
         "-fsanitize=address,undefined",
         "-fno-sanitize-recover=all",
     ],
+    # The interpreter checks what the verifier promised, see shadow.c.
+    "shadow": [
+        "-O1",
+        "-fno-omit-frame-pointer",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+    ],
     "coverage": ["-O0", "--coverage"],
 }
 
@@ -62,12 +69,18 @@ class CoreCrash(Exception):
 
 
 def build(variant: str = "plain", jit: bool = False, compiler: str = "gcc") -> Path:
-    """Compile the driver; returns the executable, which is reused while no source changed."""
+    """Compile the driver; returns the executable, which is reused while no source changed.
+
+    WJ_CORE has it made of another copy of the core (tests/verify/mutate_rules.py), in WJ_BUILD.
+    """
+    core = Path(os.environ.get("WJ_CORE", CORE))
     sources = [HERE / "driver.c", HERE / "platform.c"]
-    sources += sorted(p for p in CORE.glob("*.c") if jit or "_x86" not in p.name)
+    sources += sorted(p for p in core.glob("*.c") if jit or "_x86" not in p.name)
     sources += [HERE / "jit.c"] if jit else []
+    if variant == "shadow":
+        sources = [HERE / "shadow.c" if path.name == "interp.c" else path for path in sources]
     headers = [HERE / "native.h", ROOT / "kmod" / "user" / "platform_types.h"]
-    headers += [*CORE.glob("*.h"), *CORE.glob("*.def")]
+    headers += [*core.glob("*.h"), *core.glob("*.def"), core / "interp.c"]
     directory = Path(os.environ.get("WJ_BUILD", ROOT / "build")) / "native"
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / f"driver-{variant}{'-jit' if jit else ''}-{compiler}"
@@ -76,7 +89,7 @@ def build(variant: str = "plain", jit: bool = False, compiler: str = "gcc") -> P
         return target
     with tempfile.TemporaryDirectory(dir=directory) as temporary:
         output = Path(temporary) / "driver"
-        command = [compiler, *_FLAGS, *_VARIANTS[variant], f"-I{CORE}", f"-I{ROOT / 'kmod/user'}"]
+        command = [compiler, *_FLAGS, *_VARIANTS[variant], f"-I{core}", f"-I{ROOT / 'kmod/user'}"]
         command += [*map(str, sources), "-no-pie", "-o", str(output)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=temporary, check=False)
         if done.returncode:
@@ -333,6 +346,11 @@ class Core:
         """Nanoseconds per compilation, bytes of bytecode, bytes of machine code."""
         ns, bytecode, code = (int(word, 16) for word in self.command(f"jit_speed {image} {times}"))
         return ns / times, bytecode, code
+
+    def floats(self, image: int, function: int) -> tuple[bool, bool]:
+        """Does a function compute with floats; does it touch a float register at all?"""
+        uses, has = self.command(f"function {image} {function}")
+        return uses == "1", has == "1"
 
     def drop_image(self, image: int) -> None:
         self.command(f"drop_image {image}")

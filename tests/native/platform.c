@@ -46,6 +46,9 @@ int wj_exec_alloc(struct wj_exec *exec, size_t size)
 	if (i == ARRAY_SIZE(regions))
 		return -ENOMEM;
 	size = (size + 4095) & ~4095ul;
+#ifndef MAP_32BIT
+#define MAP_32BIT 0	/* no JIT here that would need it */
+#endif
 	exec->code = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	if (exec->code == MAP_FAILED)

@@ -86,6 +86,7 @@ LENGTH = "length over the limit"
 INIT = "initialiser is not a constant of the type"
 EXACT = "section is not consumed exactly"
 LONG = "x" * 4097
+MALFORMED = b"\xff" * 5
 
 FUNCREFS = b"\0\4" + unsigned(0) + integer(0)
 
@@ -120,12 +121,41 @@ CASES: dict[str, tuple[str, Image | bytes, Image | bytes]] = {
         patched(table(11) + 8, b"\xff\xff\xff\xff"),
         BASE,
     ),
+    "section one byte too long": (
+        "section runs over the end",
+        patched(table(11) + 8, struct.pack("<I", len(BASE.payloads()["names"]) + 1)),
+        BASE,
+    ),
     "bytes after the sections": (
         "bytes after the last section",
         patched(table(11) + 8, b"\0\0"),
         BASE,
     ),
     "type count": (COUNT, payload("types", unsigned(9) + func_type("")), BASE),
+    "function's type malformed": ("type index out of range", payload("functions", unsigned(1) + MALFORMED), BASE),
+    "global import cut": (
+        "malformed global type",
+        payload("imports", unsigned(1) + text("m") + text("g") + bytes([GLOBAL])),
+        BASE,
+    ),
+    "function count malformed": (COUNT, payload("functions", MALFORMED), BASE),
+    "export index malformed": (
+        "export index out of range",
+        payload("exports", unsigned(1) + text("f") + bytes([FUNC]) + MALFORMED),
+        BASE,
+    ),
+    "start malformed": ("start function index out of range", payload("start", MALFORMED), BASE),
+    "start's result": (
+        "start function has parameters or results",
+        changed(types=[func_type(""), func_type("", "i")], start=2, functions=[(0, Body("RET")), (1, Body("I32_CONST r0 1\n RET"))]),
+        changed(types=[func_type(""), func_type("", "i")], start=1, functions=[(0, Body("RET")), (1, Body("I32_CONST r0 1\n RET"))]),
+    ),
+    "second data segment cut": (
+        "malformed data segment",
+        payload("data", unsigned(2) + b"\1" + text("a")),
+        payload("data", unsigned(1) + b"\1" + text("a")),
+    ),
+    "name count malformed": ("more names than functions", payload("names", MALFORMED), BASE),
     "type count malformed": ("malformed count", payload("types", b"\xff" * 5), BASE),
     "types": (LIMIT, payload("types", unsigned(65537) + bytes(1 << 17)), BASE),
     "value type": (
@@ -407,11 +437,16 @@ def test_rules_are_all_here() -> None:
     tested = {message for message, _, _ in CASES.values()}
     assert messages - tested == {
         "out of memory",
-        # An image of more than 256 MiB is not made here.
+        # An image of more than 256 MiB is not in the table.
         "image over the size limit",
         # There are at most 12 sections, and 64 bytes with none left are caught before.
         "section table runs over the end",
     }
+
+
+def test_image_over_the_limit(verdict: Verdict) -> None:
+    raw = BASE.build()
+    assert verdict(raw + bytes((256 << 20) + 1 - len(raw))) == "image over the size limit"
 
 
 def test_section_table_cut(verdict: Verdict) -> None:

@@ -97,6 +97,25 @@ rule(
     program("b: !flags=8\n .bytes 100", slots=(8000, 0, 0, 0, 0)),
     program("b: !flags=8\n .bytes 0\n RET", slots=(8000, 0, 0, 0, 0)),
 )
+rule("body of one byte", "unknown body flags", program("", raw=b"\1"), program("RET"))
+rule(
+    "header cut",
+    "block table runs over the end of the body",
+    program("", raw=b"\1\0" + b"\0" * 5),
+    program("", raw=b"\1\0" + b"\0" * 7 + bytes([OPCODES["RET"][0]])),
+)
+rule(
+    "masks cut",
+    "block table runs over the end of the body",
+    program("", raw=b"\1\0" + b"\0" * 6 + b"\1" + b"\0\1\0\0"),
+    program("BR a\n a:\n RET"),
+)
+rule(
+    "block offset malformed",
+    "block offsets do not rise",
+    program("", raw=b"\1\0" + b"\0" * 6 + b"\1" + b"\xff" * 5 + bytes(8)),
+    program("BR a\n a:\n RET"),
+)
 pair(
     "block order",
     "block offsets do not rise",

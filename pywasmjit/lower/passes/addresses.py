@@ -384,6 +384,8 @@ def _address(loop: _Loop, access: _Access, out: list[int]) -> int:
         return v
 
     if not access.varying:
+        if not access.steady:
+            return loop.early(I32_CONST, (), (constant,))
         base = loop.total(access.steady)
         return loop.early(I32_ADD_IMM, (base,), (constant,)) if constant else base
     varying = sorted(access.varying, key=lambda term: term[1])
