@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from conftest import Host, alive, children, end, wait_until
+from tests.e2e.conftest import Host, alive, children, end, wait_until
 
 HEAD = """\
 {user}

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Host
 
 from pywasmjit import cli
+from tests.e2e.conftest import ROOT, Host
 
 NOBODY = 65534
 PYTHON = [sys.executable, "-m", "pywasmjit.cli"]

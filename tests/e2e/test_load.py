@@ -8,8 +8,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Host
 from nginx_server import Nginx
+
+from tests.e2e.conftest import Host
 
 HTTP = """
     access_log off;

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Host
+from tests.e2e.conftest import Host
 
 SCRIPT = """
 print(pcall(function() error({code = 7}) end))

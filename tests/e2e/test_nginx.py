@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Host, alive, wait_until
 from nginx_server import Nginx, free_port
+
+from tests.e2e.conftest import Host, alive, wait_until
 
 FULL = """
     limit_req_zone $binary_remote_addr zone=slow:1m rate=1r/m;

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Host, wait_until
+
+from tests.e2e.conftest import Host, wait_until
 
 SOURCES = Path(__file__).resolve().parents[1] / "guests"
 SPECIAL = {"busyloop", "crash", "hello", "startup"}

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Host, wait_until
+from tests.e2e.conftest import Host, wait_until
 
 FILL = """
 PRAGMA journal_mode=WAL;
