@@ -7,6 +7,7 @@ VENV := $(BUILD)/venv
 PYTHON := $(VENV)/bin/python
 CC := gcc
 HOST ?= auto
+PREFIX ?= /usr/local
 
 .PHONY: help
 help:
@@ -127,10 +128,20 @@ check: setup
 docs: $(VENV)/.stamp
 	@$(PYTHON) scripts/gen_docs.py --output $(BUILD)
 
-## dist           wheel with the launcher, sdist and nginx.wasm, into dist/: to use without a compiler
+## dist           Debian packages, wheel with the launcher, sdist and nginx.wasm, into dist/
 .PHONY: dist
 dist: setup
 	@$(PYTHON) scripts/make_dist.py --output dist --launcher $(BUILD)/pywasmjit-launch
+
+## install        install below PREFIX (/usr/local), or below DESTDIR for a package
+.PHONY: install
+install: setup
+	@$(PYTHON) scripts/install.py --prefix $(PREFIX) --destdir $(or $(DESTDIR),/) install
+
+## uninstall      remove all of that, and what the tool has made since
+.PHONY: uninstall
+uninstall: setup
+	@$(PYTHON) scripts/install.py --prefix $(PREFIX) --destdir $(or $(DESTDIR),/) uninstall
 
 .PHONY: clean
 clean:

@@ -13,11 +13,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from pywasmjit import __version__, launch
-from pywasmjit.errors import InternalError, ModuleError, OutputError, PywasmjitError, SystemCallError
+from pywasmjit import __version__, admin, launch
+from pywasmjit.errors import (
+    HostUnavailableError,
+    InternalError,
+    ModuleError,
+    OutputError,
+    PywasmjitError,
+    SystemCallError,
+)
 
 EXAMPLES = """\
 examples:
+  sudo pywasmjit insmod && pywasmjit exec nginx.wasm
   pywasmjit exec nginx.wasm -c /etc/nginx/nginx.conf
   pywasmjit exec --host user --trace hello.wasm
   pywasmjit compile nginx.wasm -o nginx.image
@@ -44,7 +52,14 @@ Show a file's functions as WebAssembly, as bytecode and as machine code.  Nothin
 """
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 # These need nothing of what the other commands import.
-LIGHT = frozenset({"exec", "compile", "validate", "objdump"})
+LIGHT = frozenset({"exec", "compile", "validate", "objdump", *admin.COMMANDS})
+
+# Of what some commands import and an installation may lack.
+DEBIAN_PACKAGES = {
+    "elftools": "python3-pyelftools",
+    "kconfiglib": "python3-kconfiglib",
+    "rich": "python3-rich",
+}
 
 SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -143,6 +158,7 @@ def build_parser(light: bool = False) -> argparse.ArgumentParser:
                          help="default: the official suite of WebAssembly 2.0 without SIMD")
     command.set_defaults(function=run_wast)
 
+    admin.add_parsers(commands)
     if not light:
         from pywasmjit.vm import cli as vm_cli
 
@@ -262,6 +278,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         return OutputError.exit_code
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name in DEBIAN_PACKAGES:
+            complain(f"Python's {error.name} is missing: apt-get install {DEBIAN_PACKAGES[error.name]}")
+            return HostUnavailableError.exit_code
         if options is not None and options.verbose:
             import traceback
 

@@ -14,6 +14,7 @@ uses it.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -27,6 +28,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from pywasmjit import __version__
 from pywasmjit.errors import HostUnavailableError
 from pywasmjit.vm import cache
 
@@ -47,7 +49,16 @@ _FORMAT = b"1"  # count up when the way of building changes
 
 
 class KbuildError(HostUnavailableError):
-    """The module cannot be built here, or does not fit the kernel; the message says why."""
+    """The module cannot be built here, or does not fit the kernel; the message says why.
+
+    Attributes:
+        found, remedy: the message's two halves, the second "" where nothing certain can be said.
+    """
+
+    def __init__(self, found: str, remedy: str = "") -> None:
+        super().__init__(f"{found}: {remedy}" if remedy else found)
+        self.found = found
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -63,9 +74,17 @@ class KernelTree:
     """CONFIG_... as in .config; strings without quotes."""
 
 
-def running_kernel_directory() -> Path:
-    """Where the headers of the running kernel are, if they are installed."""
-    return Path("/lib/modules") / os.uname().release / "build"
+def module_sources() -> Path:
+    """The directory with the module's Kbuild: the checkout, or PREFIX/src/pywasmjit-VERSION."""
+    # Installed, this file is PREFIX/lib/pywasmjit/pywasmjit/kbuild.py.
+    installed = CHECKOUT.parents[1] / "src" / f"pywasmjit-{__version__}"
+    for directory in (CHECKOUT, installed):
+        if (directory / "Kbuild").exists():
+            return directory
+    raise KbuildError(
+        f"the sources of the module are neither in {CHECKOUT} nor in {installed}: "
+        "install pywasmjit from its Debian package or with make install"
+    )
 
 
 def inspect_kernel(directory: Path) -> KernelTree:
@@ -74,8 +93,8 @@ def inspect_kernel(directory: Path) -> KernelTree:
         if not (directory / name).exists():
             release = directory.parent.name if directory.name == "build" else "RELEASE"
             raise KbuildError(
-                f"{directory} holds no headers prepared for building modules ({name} is missing): "
-                f"apt-get install linux-headers-{release}, or make modules_prepare in a source tree"
+                f"{directory} holds no headers prepared for building modules ({name} is missing)",
+                f"apt-get install linux-headers-{release}, or make modules_prepare in a source tree",
             )
     options = {}
     for line in (directory / "include/config/auto.conf").read_text().splitlines():
@@ -120,25 +139,29 @@ def build_module(
     kernel_directory: Path,
     out: Path,
     *,
-    source: Path = CHECKOUT,
+    source: Path | None = None,
     paths: Sequence[str] = SOURCES,
     compiler: str | None = None,
     variables: Mapping[str, str] | None = None,
+    base: Path | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Build `out` (its name decides which module of Kbuild is meant); return it.
 
     Args:
         kernel_directory: prepared headers, e.g. /lib/modules/RELEASE/build.
-        source, paths: the directory with Kbuild in it, and what below it belongs to the module.
+        source, paths: the directory with Kbuild in it (default: wasm.ko's), and what below it
+            belongs to the module.
         compiler: instead of the one the kernel was built with, or gcc where that is missing.
         variables: make variables that Kbuild reads.
+        base: where build directories and finished modules are kept (default: the user's cache).
         progress: is given a line for each step.
     """
     tree = inspect_kernel(kernel_directory)
-    command = _compiler(tree, compiler, progress)
+    command = find_compiler(tree, progress, compiler)
+    source = source or module_sources()
     settings = {**_corrections(tree, command), **(variables or {})}
-    files = _source_files(source, paths)
+    files = source_files(source, paths)
     if "Kbuild" not in files:
         raise KbuildError(f"{source} has no file Kbuild that lists the module's objects")
     version = _first_line(command, "--version")
@@ -155,7 +178,7 @@ def build_module(
     )
     contents = {name: path.read_bytes() for name, path in files.items()}
     source_key = cache.digest(part for name in sorted(contents) for part in (name.encode(), contents[name]))
-    base = cache.root().parent / "kbuild"
+    base = base or cache.root().parent / "kbuild"
     build = base / f"{tree.release}-{kernel_key}"
     if "kmod/linux/pool.S" in files:
         # See Kbuild.
@@ -192,7 +215,7 @@ def _forget_old(finished: Path) -> None:
         old.with_name(f".{old.name}.lock").unlink(missing_ok=True)
 
 
-def _source_files(source: Path, paths: Sequence[str]) -> dict[str, Path]:
+def source_files(source: Path, paths: Sequence[str]) -> dict[str, Path]:
     """Relative name -> file, of everything that is not hidden or left by a build."""
     files = {}
     for path in paths:
@@ -222,7 +245,7 @@ def _synchronise(contents: Mapping[str, bytes], build: Path) -> None:
         module.unlink()
 
 
-def _compiler(tree: KernelTree, wanted: str | None, progress: Callable[[str], None]) -> str:
+def find_compiler(tree: KernelTree, progress: Callable[[str], None], wanted: str | None = None) -> str:
     """The compiler to call: the wanted one, the kernel's own, or the distribution's default."""
     if wanted is not None:
         if shutil.which(wanted) is None:
@@ -239,8 +262,8 @@ def _compiler(tree: KernelTree, wanted: str | None, progress: Callable[[str], No
         candidate = default
     if shutil.which(candidate) is None:
         raise KbuildError(
-            f"no C compiler: kernel {tree.release} was built with {tree.compiler}; "
-            f"apt-get install {candidates[1]} or {default}"
+            f"no C compiler (kernel {tree.release} was built with {tree.compiler})",
+            f"apt-get install {default}",
         )
     major = tree.options.get("CONFIG_GCC_VERSION", "0")[:-4]
     own = _first_line(candidate, "-dumpversion").split(".")[0]
@@ -270,7 +293,7 @@ def _make(
 ) -> None:
     """Run the kernel's build system on the build directory."""
     if shutil.which("make") is None:
-        raise KbuildError("make not found: apt-get install make")
+        raise KbuildError("make was not found", "apt-get install make")
     environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN_VARIABLES}
     environment["LC_ALL"] = "C"
     command = [
@@ -325,15 +348,20 @@ def _explained(tree: KernelTree, compiler: str, output: Sequence[str]) -> str:
 
 def check_module(module: Path, kernel_directory: Path) -> None:
     """Raise KbuildError unless the kernel would accept this module: version magic and symbols."""
-    tree = inspect_kernel(kernel_directory)
     try:
-        with module.open("rb") as handle:
-            elf = ELFFile(handle)
-            information = module_information(elf)
-            undefined = _undefined_symbols(elf)
-            checksums = _symbol_checksums(elf)
-    except (ELFError, OSError) as error:
+        data = module.read_bytes()
+    except OSError as error:
         raise KbuildError(f"{module} is not a kernel module: {error}") from None
+    check_contents(data, str(module), kernel_directory)
+
+
+def check_contents(data: bytes, module: str, kernel_directory: Path) -> None:
+    """check_module for a module that is in memory; `module` is what to call it."""
+    tree = inspect_kernel(kernel_directory)
+    information = read_information(data, module)
+    elf = ELFFile(io.BytesIO(data))
+    undefined = _undefined_symbols(elf)
+    checksums = _symbol_checksums(elf)
     built_for = information.get("vermagic", "").strip()
     if built_for != tree.vermagic:
         raise KbuildError(
@@ -355,11 +383,38 @@ def check_module(module: Path, kernel_directory: Path) -> None:
             )
 
 
-def module_information(elf: ELFFile) -> dict[str, str]:
+def sign_module(module: Path, kernel_directory: Path, key: Path, certificate: Path) -> None:
+    """Append a signature, with the kernel's own scripts/sign-file.
+
+    Args:
+        key: private key in PEM, or pkcs11:...
+        certificate: its X.509 certificate in DER or PEM.
+    """
+    tree = inspect_kernel(kernel_directory)
+    program = tree.directory / "scripts" / "sign-file"
+    if not program.exists():
+        raise KbuildError(f"{program} is missing: the headers are incomplete, or the kernel signs no modules")
+    digest = tree.options.get("CONFIG_MODULE_SIG_HASH", "sha256")
+    done = subprocess.run(
+        [program, digest, key, certificate, module], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise KbuildError(f"signing {module} with {key} failed: {done.stderr.strip()}")
+
+
+def is_signed(module: bytes) -> bool:
+    """Whether a signature is appended (by whom is for the kernel to say)."""
+    return module.endswith(b"~Module signature appended~\n")
+
+
+def read_information(data: bytes, module: str = "the file") -> dict[str, str]:
     """What modinfo shows: name -> value, the last one of each."""
-    section = elf.get_section_by_name(".modinfo")
+    try:
+        section = ELFFile(io.BytesIO(data)).get_section_by_name(".modinfo")
+    except ELFError as error:
+        raise KbuildError(f"{module} is not a kernel module: {error}") from None
     if section is None:
-        raise KbuildError("the file has no section .modinfo, so it is not a kernel module")
+        raise KbuildError(f"{module} is not a kernel module: it has no section .modinfo")
     entries = section.data().decode(errors="replace").split("\0")
     return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 

@@ -6,13 +6,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from pywasmjit import cache, grants
+from pywasmjit import __version__, cache, grants
 from pywasmjit.errors import (
     AccessError,
     DecodeError,
@@ -26,6 +27,7 @@ from pywasmjit.errors import (
 )
 
 DEVICE = Path("/dev/wasm")
+MODULE_VERSION = Path("/sys/module/wasm/version")
 IMAGE_MAGIC = b"\0wjimg\0\1"
 WASM_MAGIC = b"\0asm"
 ALL_MEMORY = 1 << 32
@@ -185,17 +187,45 @@ def choose_host(host: str, engine: str = "jit") -> str:
             raise UsageError("the kernel host has no interpreter: use --engine=jit or --host=user")
         problem = "the kernel host has no interpreter"
     elif not DEVICE.exists():
-        problem = f"{DEVICE} does not exist: load wasm.ko first, see kmod/linux/README.md"
+        problem = f"{DEVICE} does not exist: load the kernel module with sudo pywasmjit insmod"
+    elif (version := _loaded_version()) != __version__:
+        problem = (
+            f"the loaded module is wasm {version}, this is pywasmjit {__version__}: "
+            "sudo pywasmjit rmmod && sudo pywasmjit insmod"
+        )
     elif not os.access(DEVICE, os.R_OK | os.W_OK):
-        problem = f"{DEVICE}: permission denied: run as root, or as a user who may open it"
+        problem = f"{DEVICE}: permission denied: {access_remedy(DEVICE)}"
     else:
         return "kernel"
     if host == "kernel":
-        if DEVICE.exists():
-            raise AccessError(problem)
-        raise HostUnavailableError(problem)
+        raise (AccessError if "permission denied" in problem else HostUnavailableError)(problem)
     print(f"pywasmjit: running in user space: {problem}", file=sys.stderr)
     return "user"
+
+
+def _loaded_version() -> str:
+    """What the loaded module calls itself."""
+    try:
+        return MODULE_VERSION.read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+def access_remedy(device: Path) -> str:
+    """How one gets at a device that one may not open."""
+    import grp
+
+    name = ""
+    with contextlib.suppress(OSError, KeyError):
+        status = device.stat()
+        # Root's group is no way in for anybody.
+        if status.st_gid and status.st_mode & stat.S_IWGRP:
+            name = grp.getgrgid(status.st_gid).gr_name
+    if name:
+        lasting = f"join group {name} (sudo adduser $USER {name}, then log in again)"
+    else:
+        lasting = "sudo pywasmjit insmod --group GROUP"
+    return f"sudo pywasmjit insmod lets you in until the module is unloaded; for others, {lasting}"
 
 
 def execute(options: Options) -> int:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Make what an administrator needs who has no compiler: wheel, sdist and nginx.wasm.
+"""Make what an administrator needs: Debian packages, wheel, sdist and nginx.wasm.
 
-    make_dist.py [--output DIR] [--launcher FILE] [WHAT...]     WHAT: sdist, wheel, nginx
+    make_dist.py [--output DIR] [--launcher FILE] [WHAT...]     WHAT: sdist, wheel, deb, nginx
 
 The wheel holds the launcher (pywasmjit/bin), the man pages and the completion; as the launcher is a
 program for one processor, so is the wheel.  pip fetches setuptools to build it.
@@ -20,12 +20,13 @@ import tempfile
 from pathlib import Path
 
 import gen_docs
+import make_deb
 from build_guests import main as build_guests
 
 ROOT = Path(__file__).resolve().parent.parent
-DIRECTORIES = ("pywasmjit", "kmod", "guest", "scripts", "tests")
+DIRECTORIES = ("pywasmjit", "kmod", "guest", "packaging", "scripts", "tests")
 FILES = ("pyproject.toml", "README.md", "CONTRIBUTING.md", "RATIONALE.md", "Makefile", "Kbuild")
-WHAT = ("sdist", "wheel", "nginx")
+WHAT = ("sdist", "wheel", "deb", "nginx")
 
 # Only files of the wheel's own staging directory: a checkout has neither.
 WHEEL_PROJECT = """
@@ -78,7 +79,7 @@ def make_wheel(output: Path, directory: Path, launcher: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Make wheel, sdist and nginx.wasm.")
+    parser = argparse.ArgumentParser(description="Make Debian packages, wheel, sdist and nginx.wasm.")
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="default: dist")
     parser.add_argument("--launcher", type=Path, default=ROOT / "build" / "pywasmjit-launch",
                         help="default: build/pywasmjit-launch")
@@ -94,6 +95,8 @@ def main(arguments: list[str] | None = None) -> int:
             make_sdist(output, Path(name) / "sdist")
         if "wheel" in what:
             make_wheel(output, Path(name) / "wheel", options.launcher)
+        if "deb" in what:
+            make_deb.make(output, Path(name) / "deb", options.launcher)
     if "nginx" in what and build_guests(["nginx", "--output", str(output)]):
         return 1
     for path in sorted(output.iterdir()):

@@ -616,11 +616,14 @@ static const struct file_operations operations = {
 	.unlocked_ioctl = wj_ioctl,
 };
 
-/* Anybody may run guests: they can do no more than the processes they are. */
+/*
+ * Guests can do no more than the processes they are; but whoever may run them also gets at all of
+ * this code.  Root decides who that is: a udev rule, a group, an access control list.
+ */
 static struct miscdevice device = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "wasm",
-	.mode = 0666,
+	.mode = 0600,
 	.fops = &operations,
 };
 

@@ -60,6 +60,8 @@ static void notrace fpu_end(unsigned long ip, unsigned long parent_ip, struct ft
 
 static struct ftrace_ops hook = {
 	.func = fpu_end,
+	/* Nobody switches ftrace off while floats depend on it; where it is off, registering fails. */
+	.flags = FTRACE_OPS_FL_PERMANENT,
 };
 
 void wj_enter(struct wj_context *c)

@@ -109,8 +109,9 @@ int end_kernel(const struct wj_uapi_run *run)
 
 static int refused(const struct wj_uapi_load *load, long err)
 {
-	if (err == -EPROTO && !load->error) {
-		wj_log("pywasmjit: the loaded wasm module is of another version: rmmod wasm, then load the wasm.ko that was built with it");
+	/* The size of the structure is part of the ioctl's number. */
+	if ((err == -EPROTO || err == -ENOTTY) && !load->error) {
+		wj_log("pywasmjit: the loaded wasm module is of another version: sudo pywasmjit rmmod && sudo pywasmjit insmod");
 		return EXIT_UNAVAILABLE;
 	}
 	if (load->error == -EPROTO) {
@@ -120,6 +121,17 @@ static int refused(const struct wj_uapi_load *load, long err)
 	if (load->error > 0) {
 		wj_log("pywasmjit: the module cannot be instantiated: %s", wj_trap_text(load->error));
 		return EXIT_DATAERR;
+	}
+	switch (err) {
+	case -ENOSPC:
+		wj_log("pywasmjit: no executable memory left: guests fill what the module has; end some (pywasmjit status), or pywasmjit rmmod and insmod --pool MIB");
+		return EXIT_OSERR;
+	case -EDQUOT:
+		wj_log("pywasmjit: no executable memory left for this user: see /sys/module/wasm/parameters/max_code (percent); end some guests");
+		return EXIT_OSERR;
+	case -EAGAIN:
+		wj_log("pywasmjit: this user runs as many guests as one may: see /sys/module/wasm/parameters/max_guests; end some");
+		return EXIT_OSERR;
 	}
 	if (load->message[0]) {
 		wj_log("pywasmjit: the image was rejected: %s (section %u, function %d, offset 0x%x)",
@@ -147,8 +159,12 @@ int run_kernel(struct wj_process *p, const u8 *image, size_t size)
 	int fd = syscall4(__NR_openat, AT_FDCWD, (long)"/dev/wasm", O_RDWR | O_CLOEXEC, 0);
 	long ret;
 
+	if (fd == -EACCES || fd == -EPERM) {
+		wj_log("pywasmjit: /dev/wasm: permission denied: sudo pywasmjit insmod lets you in");
+		return EXIT_NOPERM;
+	}
 	if (fd < 0) {
-		wj_log("pywasmjit: /dev/wasm cannot be opened (error %d): load wasm.ko first, or use --host=user",
+		wj_log("pywasmjit: /dev/wasm cannot be opened (error %d): sudo pywasmjit insmod, or use --host=user",
 		       -fd);
 		return EXIT_UNAVAILABLE;
 	}

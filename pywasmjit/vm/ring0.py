@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pywasmjit import kbuild
 from pywasmjit.errors import InternalError
+from pywasmjit.status import TOTALS as TOTALS
+from pywasmjit.status import totals as totals
 from pywasmjit.vm import cache
 from pywasmjit.vm.packages import Kernel
-
-TOTALS = "/proc/wasm/totals"
 
 
 def wasm_module(kernel: Kernel, progress: Callable[[str], None] = lambda line: None) -> Path:
@@ -20,12 +20,6 @@ def wasm_module(kernel: Kernel, progress: Callable[[str], None] = lambda line: N
     kbuild.build_module(kernel.headers, out, progress=progress)
     kbuild.check_module(out, kernel.headers)
     return out
-
-
-def totals(text: str) -> dict[str, int]:
-    """The numbers in /proc/wasm/totals; kmod/linux/README.md says what they are."""
-    lines = (line.partition(" ") for line in text.splitlines())
-    return {name: int(value) for name, _, value in lines if value.isdigit()}
 
 
 def since(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:

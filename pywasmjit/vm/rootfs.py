@@ -27,20 +27,32 @@ _log = logging.getLogger(__name__)
 GUEST_FILES = Path(__file__).with_name("guest")
 ROOT_SUITE = "bookworm"
 ROOT_PACKAGES = (
+    "acl",
     "busybox-static",
     "ca-certificates",
     "curl",
+    "dkms",
+    "gcc",
     "iproute2",
     "kmod",
+    "libelf1",
     "lsof",
+    "make",
     "netcat-openbsd",
     "nginx-light",
+    "openssl",
     "procps",
     "python3",
+    "python3-kconfiglib",
+    "python3-pexpect",
     "python3-pyelftools",
+    "python3-rich",
     "sqlite3",
     "strace",
+    "sudo",
+    "systemd",
     "tini",
+    "udev",
     "wrk",
 )
 # Drivers the initramfs loads, dependencies first; built-in ones are skipped.
