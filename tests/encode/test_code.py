@@ -105,10 +105,12 @@ class Listing:
     code: Code
     insns: dict[int, Insn]
     mitigations: int
+    imports: int = 0
+    """Functions that are imported: their entries are stubs."""
 
     def functions(self) -> list[Insn]:
         """The instructions of functions that came from bytecode."""
-        first = min(self.code.entries[2 if self.name == "control" else 0 :])
+        first = min(self.code.entries[self.imports :])
         return [insn for at, insn in self.insns.items() if first <= at < self.code.functions_end]
 
 
@@ -119,20 +121,21 @@ def start_of_code(code: Code) -> int:
     return padding + CONSTANTS
 
 
-def listing(name: str, code: Code, mitigations: int) -> Listing:
+def listing(name: str, code: Code, mitigations: int, imports: int = 0) -> Listing:
     start = start_of_code(code)
     insns = {at: Insn(at, size, mnemonic, operands) for at, size, mnemonic, operands in
              disassembler().disasm_lite(code.code[start : code.data], start)}  # fmt: skip
     last = max(insns)
     assert last + insns[last].size == code.data, "all of it decodes"
-    return Listing(name, code, insns, mitigations)
+    return Listing(name, code, insns, mitigations, imports)
 
 
 @pytest.fixture(scope="module", params=COMPILED, ids=lambda variant: variant.name)
 def listings(request: pytest.FixtureRequest, process: Core) -> list[Listing]:
     engines = Engines(process, request.param)
     found = [
-        listing(name, engines.code(image), request.param.mitigations) for name, image in images().items()
+        listing(name, engines.code(image), request.param.mitigations, 2 if name == "control" else 0)
+        for name, image in images().items()
     ]
     process.reset()
     return found
