@@ -65,12 +65,12 @@ run: START := $(shell date +%s.%N)
 run: setup
 	@$(PYTHON) scripts/run_nginx.py --host $(HOST) --port $(or $(PORT),8080) --since $(START) $(if $(ONCE),--once)
 
-## test           set up, check, and pass the tests in user space and one virtual machine
+## test           set up, check, and pass the tests: unit, encoding, verifier, official suite, user space
 .PHONY: test
 test: setup check
 	scripts/timed.sh "make test" $(PYTHON) -m pytest -q -m "not long" tests/unit tests/encode tests/verify tests/fuzz tests/spec tests/e2e
 
-## test-vm        kernels in virtual machines
+## test-vm        nginx and the test programs in ring 0, in virtual machines
 .PHONY: test-vm
 test-vm: setup
 	scripts/timed.sh "make test-vm" $(PYTHON) -m pytest -q tests/vm -m "not long"

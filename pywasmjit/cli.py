@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pywasmjit import __version__, admin, launch
 from pywasmjit.errors import (
@@ -81,7 +81,13 @@ def setting(text: str) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """One line for a wrong command line."""
+    """One line for a wrong command line; -v before the command and after it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # Without a default: a command's parser must not undo what came before the command.
+        self.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS,
+                          help="show phases with their times")
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"pywasmjit: {message}; see `{self.prog} --help`\n")
@@ -100,7 +106,7 @@ def build_parser(light: bool = False) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"pywasmjit {__version__}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show phases with their times")
+    parser.set_defaults(verbose=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     command = commands.add_parser("exec", help="run a wasm file", allow_abbrev=False, description=EXEC)
@@ -205,7 +211,11 @@ def run_compile(options: argparse.Namespace) -> int:
 def run_validate(options: argparse.Namespace) -> int:
     from pywasmjit.wasm import decode, validate
 
-    validate(decode(launch.read_file(options.file)))
+    note = noter(options.verbose)
+    module = decode(launch.read_file(options.file))
+    note("decoded")
+    validate(module)
+    note("validated")
     return 0
 
 

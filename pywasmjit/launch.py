@@ -117,7 +117,9 @@ def lower(wasm: bytes, note: Note) -> bytes:
     note("decoded")
     validate(module)
     note("validated")
-    return lower_module(module)
+    image = lower_module(module)
+    note(f"lowered: {len(wasm)} bytes of wasm, {len(image)} of image")
+    return image
 
 
 def _check_magic(data: bytes) -> None:
@@ -144,6 +146,7 @@ def compile_file(source: Path, target: Path, note: Note) -> None:
     if not target.parent.is_dir():
         raise OutputError(f"{target.parent}: no such directory")
     write_file(target, lower(data, note))
+    note(f"{target} written")
 
 
 def image_of(data: bytes, note: Note) -> int:
@@ -160,9 +163,7 @@ def image_of(data: bytes, note: Note) -> int:
     if descriptor is not None:
         note(f"image {name} from the cache")
         return descriptor
-    started = time.monotonic()
     image = lower(data, note)
-    note(f"lowered in {time.monotonic() - started:.2f} s: {len(data)} bytes of wasm, {len(image)} of image")
     if why := cache.store(name, image):
         note(f"image not cached: {why}")
     return _memory_file(image)

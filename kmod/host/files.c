@@ -2,10 +2,6 @@
 /* Files: what needs a structure or a variable argument translated.  The rest is in pass.def. */
 #include "wasi.h"
 
-#define AT_FDCWD -100
-#define AT_SYMLINK_NOFOLLOW 0x100
-#define AT_EMPTY_PATH 0x1000
-
 u64 wj_iovec_user(struct wj_process *p, u32 address, u32 count, int *err)
 {
 	u64 scratch;
@@ -174,12 +170,12 @@ static s64 stat_to(struct wj_process *p, s32 fd, u64 path, u32 flags, u32 to)
 
 s64 wj_host_syscall_stat64(struct wj_process *p, const u64 *a)
 {
-	return stat_to(p, AT_FDCWD, wj_user(p, a[0]), 0, a[1]);
+	return stat_to(p, WJ_EM_AT_FDCWD, wj_user(p, a[0]), 0, a[1]);
 }
 
 s64 wj_host_syscall_lstat64(struct wj_process *p, const u64 *a)
 {
-	return stat_to(p, AT_FDCWD, wj_user(p, a[0]), AT_SYMLINK_NOFOLLOW, a[1]);
+	return stat_to(p, WJ_EM_AT_FDCWD, wj_user(p, a[0]), WJ_EM_AT_SYMLINK_NOFOLLOW, a[1]);
 }
 
 s64 wj_host_syscall_fstat64(struct wj_process *p, const u64 *a)
@@ -247,7 +243,7 @@ static s64 open_file(struct wj_process *p, s32 fd, u32 path, u32 flags, u32 vara
 
 s64 wj_host_syscall_open(struct wj_process *p, const u64 *a)
 {
-	return open_file(p, AT_FDCWD, a[0], a[1], a[2]);
+	return open_file(p, WJ_EM_AT_FDCWD, a[0], a[1], a[2]);
 }
 
 s64 wj_host_syscall_openat(struct wj_process *p, const u64 *a)
@@ -306,13 +302,6 @@ s64 wj_host_syscall_fcntl64(struct wj_process *p, const u64 *a)
  * ioctl: requests whose argument is an integer or a structure that is the same in both ABIs.
  * Everything else is ENOTTY, as for a device that does not know the request.
  */
-enum { TCGETS = 0x5401, TCSETS, TCSETSW, TCSETSF, TCSBRK = 0x5409, TCXONC, TCFLSH,
-       TIOCEXCL = 0x540c, TIOCNXCL, TIOCSCTTY, TIOCGPGRP, TIOCSPGRP, TIOCOUTQ, TIOCGWINSZ = 0x5413,
-       TIOCSWINSZ, FIONREAD = 0x541b, FIONBIO = 0x5421, TIOCNOTTY = 0x5422, TIOCGSID = 0x5429,
-       TIOCSPTLCK = 0x40045431, FIONCLEX = 0x5450, FIOCLEX, FIOASYNC, TIOCGPTN = 0x80045430,
-       SIOCGIFNAME = 0x8910, SIOCGIFINDEX = 0x8933, SIOCGIFFLAGS = 0x8913, SIOCGIFADDR = 0x8915,
-       SIOCGIFMTU = 0x8921, SIOCGIFHWADDR = 0x8927, SIOCATMARK = 0x8905 };
-
 s64 wj_host_syscall_ioctl(struct wj_process *p, const u64 *a)
 {
 	u32 arg;
@@ -322,39 +311,39 @@ s64 wj_host_syscall_ioctl(struct wj_process *p, const u64 *a)
 	if (wj_get_u32(p, &arg, a[2]))
 		return -EFAULT;
 	switch ((u32)a[1]) {
-	case TCSBRK:
-	case TCXONC:
-	case TCFLSH:
-	case TIOCEXCL:
-	case TIOCNXCL:
-	case TIOCSCTTY:
-	case TIOCNOTTY:
-	case FIONCLEX:
-	case FIOCLEX:
+	case WJ_EM_TCSBRK:
+	case WJ_EM_TCXONC:
+	case WJ_EM_TCFLSH:
+	case WJ_EM_TIOCEXCL:
+	case WJ_EM_TIOCNXCL:
+	case WJ_EM_TIOCSCTTY:
+	case WJ_EM_TIOCNOTTY:
+	case WJ_EM_FIONCLEX:
+	case WJ_EM_FIOCLEX:
 		return wj_sys(p, __NR_ioctl, (s32)a[0], (u32)a[1], (s32)arg, 0, 0, 0);
-	case TCGETS:	/* the kernel's termios is a prefix of the guest's */
-	case TCSETS:
-	case TCSETSW:
-	case TCSETSF:
-	case TIOCGPGRP:
-	case TIOCSPGRP:
-	case TIOCOUTQ:
-	case TIOCGWINSZ:
-	case TIOCSWINSZ:
-	case TIOCGSID:
-	case TIOCGPTN:
-	case TIOCSPTLCK:
-	case FIONREAD:
-	case FIONBIO:
-	case FIOASYNC:
-	case SIOCATMARK:
+	case WJ_EM_TCGETS:	/* the kernel's termios is a prefix of the guest's */
+	case WJ_EM_TCSETS:
+	case WJ_EM_TCSETSW:
+	case WJ_EM_TCSETSF:
+	case WJ_EM_TIOCGPGRP:
+	case WJ_EM_TIOCSPGRP:
+	case WJ_EM_TIOCOUTQ:
+	case WJ_EM_TIOCGWINSZ:
+	case WJ_EM_TIOCSWINSZ:
+	case WJ_EM_TIOCGSID:
+	case WJ_EM_TIOCGPTN:
+	case WJ_EM_TIOCSPTLCK:
+	case WJ_EM_FIONREAD:
+	case WJ_EM_FIONBIO:
+	case WJ_EM_FIOASYNC:
+	case WJ_EM_SIOCATMARK:
 		return wj_sys(p, __NR_ioctl, (s32)a[0], (u32)a[1], wj_user(p, arg), 0, 0, 0);
-	case SIOCGIFNAME:	/* struct ifreq: 16 bytes of name, then at most 16 that matter */
-	case SIOCGIFINDEX:
-	case SIOCGIFFLAGS:
-	case SIOCGIFADDR:
-	case SIOCGIFMTU:
-	case SIOCGIFHWADDR: {
+	case WJ_EM_SIOCGIFNAME:	/* struct ifreq: 16 bytes of name, then at most 16 that matter */
+	case WJ_EM_SIOCGIFINDEX:
+	case WJ_EM_SIOCGIFFLAGS:
+	case WJ_EM_SIOCGIFADDR:
+	case WJ_EM_SIOCGIFMTU:
+	case WJ_EM_SIOCGIFHWADDR: {
 		u64 scratch = wj_scratch_alloc(p, 40);
 		u8 request[32];
 		s64 ret;

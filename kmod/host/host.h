@@ -8,6 +8,10 @@
 
 #define WJ_NO_EXPORT 0xffffffffu
 
+/* Emscripten's signal.h: 1, Linux's SIG_IGN, can be a function's place in the table. */
+#define WJ_GUEST_SIG_DFL 0u
+#define WJ_GUEST_SIG_IGN ((u32)-2)
+
 struct wj_tz_state;
 struct wj_resolver;
 struct wj_wasi;
@@ -29,6 +33,8 @@ struct wj_host_state {
 	struct wj_resolver *resolver;
 	struct wj_wasi *wasi;	/* NULL: the program was built with Emscripten */
 	u32 hostent;		/* guest memory that gethostbyname answers in */
+	bool trace_forked;	/* --trace: lines say which process */
+	s32 trace_pid;		/* 0 until asked for */
 	struct wj_zone_name {
 		u32 address;		/* in the guest, 0: slot unused */
 		char name[32];

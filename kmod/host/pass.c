@@ -2,10 +2,6 @@
 /* Host functions that are one system call: pass.def. */
 #include "host.h"
 
-#define AT_FDCWD -100
-#define AT_SYMLINK_NOFOLLOW 0x100
-#define AT_REMOVEDIR 0x200
-
 static s64 pass(struct wj_process *p, int nr, const char *kinds, const u64 *a)
 {
 	u64 args[6] = { 0 };
@@ -13,15 +9,15 @@ static s64 pass(struct wj_process *p, int nr, const char *kinds, const u64 *a)
 	for (int i = 0; kinds[i]; i++) {
 		switch (kinds[i]) {
 		case '@':
-			args[i] = AT_FDCWD;
+			args[i] = WJ_EM_AT_FDCWD;
 			break;
 		case '0':
 			break;
 		case 'R':
-			args[i] = AT_REMOVEDIR;
+			args[i] = WJ_EM_AT_REMOVEDIR;
 			break;
 		case 'N':
-			args[i] = AT_SYMLINK_NOFOLLOW;
+			args[i] = WJ_EM_AT_SYMLINK_NOFOLLOW;
 			break;
 		case 'f':
 			if (wj_bad_fd(p, *a))

@@ -182,31 +182,27 @@ s64 wj_host_syscall_setrlimit(struct wj_process *p, const u64 *a)
 }
 
 /* prctl: what concerns the process and its name, not the host's address space. */
-enum { PR_SET_PDEATHSIG = 1, PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_GET_KEEPCAPS = 7,
-       PR_SET_KEEPCAPS, PR_SET_NAME = 15, PR_GET_NAME, PR_CAPBSET_READ = 23, PR_CAPBSET_DROP,
-       PR_SET_CHILD_SUBREAPER = 36, PR_GET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS };
-
 s64 wj_host_syscall_prctl(struct wj_process *p, const u64 *a)
 {
 	u64 arg = (u32)a[1];
 
 	switch ((u32)a[0]) {
-	case PR_GET_PDEATHSIG:
-	case PR_SET_NAME:
-	case PR_GET_NAME:
-	case PR_GET_CHILD_SUBREAPER:
+	case WJ_EM_PR_GET_PDEATHSIG:
+	case WJ_EM_PR_SET_NAME:
+	case WJ_EM_PR_GET_NAME:
+	case WJ_EM_PR_GET_CHILD_SUBREAPER:
 		arg = wj_user(p, a[1]);
 		break;
-	case PR_SET_PDEATHSIG:
-	case PR_GET_DUMPABLE:
-	case PR_SET_DUMPABLE:
-	case PR_GET_KEEPCAPS:
-	case PR_SET_KEEPCAPS:
-	case PR_CAPBSET_READ:
-	case PR_CAPBSET_DROP:
-	case PR_SET_CHILD_SUBREAPER:
-	case PR_SET_NO_NEW_PRIVS:
-	case PR_GET_NO_NEW_PRIVS:
+	case WJ_EM_PR_SET_PDEATHSIG:
+	case WJ_EM_PR_GET_DUMPABLE:
+	case WJ_EM_PR_SET_DUMPABLE:
+	case WJ_EM_PR_GET_KEEPCAPS:
+	case WJ_EM_PR_SET_KEEPCAPS:
+	case WJ_EM_PR_CAPBSET_READ:
+	case WJ_EM_PR_CAPBSET_DROP:
+	case WJ_EM_PR_SET_CHILD_SUBREAPER:
+	case WJ_EM_PR_SET_NO_NEW_PRIVS:
+	case WJ_EM_PR_GET_NO_NEW_PRIVS:
 		break;
 	default:
 		return -EINVAL;

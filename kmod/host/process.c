@@ -122,13 +122,13 @@ static int dispatch(struct wj_instance *inst, void *data, u64 *args)
 	s64 ret;
 
 	if (unlikely(p->trace))
-		wj_trace_call(p, line->name, line->signature, args);
+		wj_trace_call(p, line - import_lines, args);
 	WJ_TRACE_HOST_ENTER(line->name);
 	ret = line->handler(p, args);
 	WJ_TRACE_HOST_EXIT(line->name, ret);
 	p->host->scratch_used = mark;
 	if (unlikely(p->trace))
-		wj_trace_return(p, line->name, line->signature, ret);
+		wj_trace_return(p, line - import_lines, args, ret);
 	if (unlikely(p->unwind))
 		return p->unwind;
 	if (ret < 0 && ret >= -4095 && result_kind(line) == RESULT_NEGATIVE_ERRNO)
@@ -347,6 +347,7 @@ int wj_process_clone(struct wj_process *to, const struct wj_process *from)
 	h = to->host;
 	memcpy(to->actions, from->actions, sizeof(to->actions));
 	to->trace = from->trace;
+	h->trace_forked = from->host->trace_forked;
 	h->base = from->host->base;
 	h->temp_ret0 = from->host->temp_ret0;
 	h->exports = from->host->exports;

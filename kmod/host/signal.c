@@ -4,16 +4,8 @@
  * and the translation of what it says about them.
  */
 #include "host.h"
+#include "trace.h"
 
-#define SIGKILL 9
-#define SIGCHLD 17
-#define SIGSTOP 19
-#define SIGIO 29
-/* Emscripten's signal.h: 1, Linux's SIG_IGN, can be a function's place in the table. */
-#define GUEST_SIG_DFL 0u
-#define GUEST_SIG_IGN ((u32)-2)
-#define SA_SIGINFO 4u
-#define SA_RESETHAND 0x80000000u
 #define NATIVE_SIGINFO 128
 /* LLVM's leaf functions use this much below the stack pointer without moving it. */
 #define RED_ZONE 128
@@ -29,7 +21,7 @@ static void siginfo_out(u8 *guest, const u8 *native)
 {
 	memset(guest, 0, WJ_EM_SIZEOF_siginfo);
 	memcpy(guest, native, 12);
-	if (WJ_FIELD(native, u32, 0) == SIGIO && WJ_FIELD(native, s32, 8) > 0) {
+	if (WJ_FIELD(native, u32, 0) == WJ_EM_SIGIO && WJ_FIELD(native, s32, 8) > 0) {
 		WJ_FIELD(guest, u32, WJ_EM_OFF_siginfo_si_band) = WJ_FIELD(native, u64, 16);
 		WJ_FIELD(guest, u32, WJ_EM_OFF_siginfo_si_fd) = WJ_FIELD(native, u32, 24);
 		return;
@@ -38,7 +30,7 @@ static void siginfo_out(u8 *guest, const u8 *native)
 	WJ_FIELD(guest, u32, WJ_EM_OFF_siginfo_si_uid) = WJ_FIELD(native, u32, 20);
 	/* si_status, or the low half of si_value */
 	WJ_FIELD(guest, u32, WJ_EM_OFF_siginfo_si_status) = WJ_FIELD(native, u32, 24);
-	if (WJ_FIELD(native, u32, 0) == SIGCHLD) {
+	if (WJ_FIELD(native, u32, 0) == WJ_EM_SIGCHLD) {
 		WJ_FIELD(guest, u32, WJ_EM_OFF_siginfo_si_utime) = WJ_FIELD(native, u64, 32);
 		WJ_FIELD(guest, u32, WJ_EM_OFF_siginfo_si_stime) = WJ_FIELD(native, u64, 40);
 	}
@@ -58,10 +50,10 @@ int wj_signal_deliver(struct wj_process *p, int sig, const void *siginfo)
 	action = p->actions[sig];
 	if (action.kind != WJ_SIGNAL_HANDLER)
 		return 0;
-	if (action.flags & SA_RESETHAND)
+	if (action.flags & WJ_EM_SA_RESETHAND)
 		p->actions[sig].kind = WJ_SIGNAL_DEFAULT;
 	if (p->trace)
-		wj_log("--- signal %d ---", sig);
+		wj_trace_signal(p, sig, siginfo);
 
 	sp = wj_call_export(p, h->exports.stack_save, NULL, 0);
 	if (sp > RED_ZONE) {
@@ -69,7 +61,7 @@ int wj_signal_deliver(struct wj_process *p, int sig, const void *siginfo)
 
 		wj_call_export(p, h->exports.stack_restore, &below, 1);
 	}
-	if (action.flags & SA_SIGINFO) {
+	if (action.flags & WJ_EM_SA_SIGINFO) {
 		at = wj_call_export(p, h->exports.stack_alloc, &size, 1);
 		siginfo_out(info, siginfo);
 		if (!at || wj_put(p, at, info, sizeof(info)) ||
@@ -81,7 +73,7 @@ int wj_signal_deliver(struct wj_process *p, int sig, const void *siginfo)
 	trap = p->unwind;
 	if (!trap)
 		trap = wj_call_table(p->inst, action.handler,
-				     action.flags & SA_SIGINFO ? &siginfo_handler_type : &handler_type, args);
+				     action.flags & WJ_EM_SA_SIGINFO ? &siginfo_handler_type : &handler_type, args);
 	if (!trap && sp) {
 		wj_call_export(p, h->exports.stack_restore, &sp, 1);
 		trap = p->unwind;
@@ -111,13 +103,13 @@ s64 wj_host_syscall_sigaction(struct wj_process *p, const u64 *a)
 			old.kind = WJ_SIGNAL_IGNORE;
 	}
 	if (a[1]) {
-		if (sig == SIGKILL || sig == SIGSTOP)
+		if (sig == WJ_EM_SIGKILL || sig == WJ_EM_SIGSTOP)
 			return -EINVAL;
 		if (wj_get(p, guest, a[1], sizeof(guest)))
 			return -EFAULT;
 		new.handler = WJ_FIELD(guest, u32, WJ_EM_OFF_sigaction_sa_handler);
-		new.kind = new.handler == GUEST_SIG_DFL ? WJ_SIGNAL_DEFAULT :
-			   new.handler == GUEST_SIG_IGN ? WJ_SIGNAL_IGNORE : WJ_SIGNAL_HANDLER;
+		new.kind = new.handler == WJ_GUEST_SIG_DFL ? WJ_SIGNAL_DEFAULT :
+			   new.handler == WJ_GUEST_SIG_IGN ? WJ_SIGNAL_IGNORE : WJ_SIGNAL_HANDLER;
 		new.flags = WJ_FIELD(guest, u32, WJ_EM_OFF_sigaction_sa_flags);
 		new.mask = WJ_FIELD(guest, u64, WJ_EM_OFF_sigaction_sa_mask) & ~wj_platform_reserved_signals();
 		/* First ours: a signal may arrive as soon as the kernel knows. */
@@ -132,7 +124,7 @@ s64 wj_host_syscall_sigaction(struct wj_process *p, const u64 *a)
 		memset(guest, 0, sizeof(guest));
 		WJ_FIELD(guest, u32, WJ_EM_OFF_sigaction_sa_handler) =
 			old.kind == WJ_SIGNAL_HANDLER ? old.handler :
-			old.kind == WJ_SIGNAL_IGNORE ? GUEST_SIG_IGN : GUEST_SIG_DFL;
+			old.kind == WJ_SIGNAL_IGNORE ? WJ_GUEST_SIG_IGN : WJ_GUEST_SIG_DFL;
 		WJ_FIELD(guest, u32, WJ_EM_OFF_sigaction_sa_flags) = old.flags;
 		WJ_FIELD(guest, u64, WJ_EM_OFF_sigaction_sa_mask) = old.mask;
 		return wj_put(p, a[2], guest, sizeof(guest));

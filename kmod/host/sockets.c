@@ -2,7 +2,6 @@
 /* Sockets: messages, control messages and options, whose structures hold pointers or longs. */
 #include "host.h"
 
-#define SOL_SOCKET 1
 #define MSG_CMSG_COMPAT 0x80000000
 #define MAX_CONTROL 4096	/* of a native message; SCM_RIGHTS of 253 descriptors fits */
 
@@ -24,7 +23,6 @@ static u32 align4(u32 n) { return (n + 3) & ~3u; }
 static u32 align8(u32 n) { return (n + 7) & ~7u; }
 
 /* Timestamps hold longs; everything else that comes as a control message is the same. */
-#define SCM_RIGHTS 1
 
 /* Guest control messages -> native ones at scratch.  Bytes used, or -errno. */
 static s64 control_in(struct wj_process *p, u32 from, u32 size, u64 to)
@@ -51,7 +49,7 @@ static s64 control_in(struct wj_process *p, u32 from, u32 size, u64 to)
 		if (wj_copy_to_user(to + used, &native, sizeof(native)) ||
 		    wj_move_user(data_to, wj_user(p, from + at + sizeof(header)), data))
 			return -EFAULT;
-		if (native.level == SOL_SOCKET && native.type == SCM_RIGHTS) {
+		if (native.level == WJ_EM_SOL_SOCKET && native.type == WJ_EM_SCM_RIGHTS) {
 			for (u32 i = 0; i + 4 <= data; i += 4) {
 				u32 fd;
 
@@ -90,7 +88,7 @@ static s64 control_out(struct wj_process *p, u64 from, u64 size, u32 to, u32 roo
 			 * Our buffer was larger than the guest's only by the difference of the headers;
 			 * close what the guest cannot be told of.
 			 */
-			if (native.level == SOL_SOCKET && native.type == SCM_RIGHTS) {
+			if (native.level == WJ_EM_SOL_SOCKET && native.type == WJ_EM_SCM_RIGHTS) {
 				for (u64 i = 0; i + 4 <= data; i += 4) {
 					u32 fd;
 
@@ -233,12 +231,10 @@ s64 wj_host_syscall_sendmmsg(struct wj_process *p, const u64 *a)
 	return i;
 }
 
-#define MSG_DONTWAIT 0x40
-#define MSG_WAITFORONE 0x10000
 
 s64 wj_host_syscall_recvmmsg(struct wj_process *p, const u64 *a)
 {
-	u32 n = min((u32)a[2], 1024u), flags = a[3] & ~MSG_WAITFORONE, i;
+	u32 n = min((u32)a[2], 1024u), flags = a[3] & ~WJ_EM_MSG_WAITFORONE, i;
 	struct wj_timespec64 timeout;
 
 	/* With a timeout Linux checks it after each datagram only; so do we: never wait for a second. */
@@ -255,8 +251,8 @@ s64 wj_host_syscall_recvmmsg(struct wj_process *p, const u64 *a)
 			return i ? i : ret;
 		if (wj_put_u32(p, at + WJ_EM_OFF_mmsghdr_msg_len, ret))
 			return -EFAULT;
-		if (a[4] || (a[3] & MSG_WAITFORONE))
-			flags |= MSG_DONTWAIT;
+		if (a[4] || (a[3] & WJ_EM_MSG_WAITFORONE))
+			flags |= WJ_EM_MSG_DONTWAIT;
 	}
 	return i;
 }
@@ -264,14 +260,14 @@ s64 wj_host_syscall_recvmmsg(struct wj_process *p, const u64 *a)
 /* Socket options that hold a struct timeval; and those that hold pointers, which guests cannot use. */
 static bool is_timeout(u32 level, u32 name)
 {
-	return level == SOL_SOCKET && (name == WJ_EM_SO_RCVTIMEO || name == WJ_EM_SO_SNDTIMEO ||
+	return level == WJ_EM_SOL_SOCKET && (name == WJ_EM_SO_RCVTIMEO || name == WJ_EM_SO_SNDTIMEO ||
 				       name == 20 || name == 21 || name == 66 || name == 67);
 }
 
 static bool holds_pointers(u32 level, u32 name)
 {
 	/* SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF; IPT and EBT tables are 64 and up. */
-	return (level == SOL_SOCKET && (name == 26 || name == 51)) ||
+	return (level == WJ_EM_SOL_SOCKET && (name == 26 || name == 51)) ||
 	       ((level == 0 || level == 41) && name >= 64 && name < 80);
 }
 

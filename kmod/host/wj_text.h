@@ -88,6 +88,16 @@ static inline bool wj_parse_u32(struct wj_str s, u32 max, u32 *ret)
 	return true;
 }
 
+/* `value` in `base`, 2 to 16, as text that ends before `end`: where it begins.  64 bytes always do. */
+static inline char *wj_digits(char *end, u64 value, unsigned int base)
+{
+	do {
+		*--end = "0123456789abcdef"[value % base];
+		value /= base;
+	} while (value);
+	return end;
+}
+
 /* Takes the next run of non-space bytes off the front of `rest`. */
 static inline bool wj_next_word(struct wj_str *rest, struct wj_str *ret)
 {

@@ -7,6 +7,7 @@
 #include <linux/fcntl.h>
 #include <linux/stat.h>
 #include <asm/stat.h>
+#include "../host/wj_text.h"
 #include "user.h"
 
 #define MAX_ARGS 65536
@@ -39,21 +40,6 @@ static int open_wasm(const char *path, struct file_identity *identity)
 	return wasm ? 0 : -ENOEXEC;
 }
 
-static char *put_number(char *to, u64 value)
-{
-	char digits[24];
-	int n = 0;
-
-	do {
-		digits[n++] = '0' + value % 10;
-		value /= 10;
-	} while (value);
-	while (n)
-		*to++ = digits[--n];
-	*to = 0;
-	return to;
-}
-
 static char *join(char *to, const char *a, const char *b)
 {
 	size_t n = strlen(a), m = strlen(b);
@@ -61,6 +47,14 @@ static char *join(char *to, const char *a, const char *b)
 	memcpy(to, a, n);
 	memcpy(to + n, b, m + 1);
 	return to;
+}
+
+static char *join_number(char *to, const char *option, u64 value)
+{
+	char digits[24], *end = digits + sizeof(digits) - 1;
+
+	*end = 0;
+	return join(to, option, wj_digits(end, value, 10));
 }
 
 static long exec_wasm(const char *path, bool same, u64 user_argv, u64 envp)
@@ -80,7 +74,6 @@ static long exec_wasm(const char *path, bool same, u64 user_argv, u64 envp)
 	if (!argv)
 		return -ENOMEM;
 
-	put_number(memory + strlen(join(memory, "--max-memory=", "")), launch.max_memory);
 	join(engine, "--engine=", launch.engine);
 	argv[at++] = same ? "pywasmjit-launch" : launch.pywasmjit;
 	if (!same) {
@@ -88,14 +81,13 @@ static long exec_wasm(const char *path, bool same, u64 user_argv, u64 envp)
 	}
 	argv[at++] = join(host, "--host=", launch.host);
 	argv[at++] = engine;
-	argv[at++] = memory;
+	argv[at++] = join_number(memory, "--max-memory=", launch.max_memory);
 	if (launch.trace)
 		argv[at++] = "--trace";
 	if (launch.stats)
 		argv[at++] = join(stats, "--stats=", launch.stats);
 	if (same) {
-		put_number(image + strlen(join(image, "--image-fd=", "")), launch.image_fd);
-		argv[at++] = image;
+		argv[at++] = join_number(image, "--image-fd=", launch.image_fd);
 		argv[at++] = join(wasm, "--wasm=", path);
 		if (launch.pywasmjit)
 			argv[at++] = join(command, "--pywasmjit=", launch.pywasmjit);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* wj_log: one line on descriptor 2, in one write so that lines of processes do not mix. */
 #include <stdarg.h>
+#include "../host/wj_text.h"
 #include "user.h"
 
 #define LINE 1024
@@ -18,15 +19,10 @@ static void put(struct line *line, char c)
 
 static void put_number(struct line *line, u64 value, unsigned int base)
 {
-	char digits[24];
-	int n = 0;
+	char digits[64], *end = digits + sizeof(digits);
 
-	do {
-		digits[n++] = "0123456789abcdef"[value % base];
-		value /= base;
-	} while (value);
-	while (n)
-		put(line, digits[--n]);
+	for (const char *digit = wj_digits(end, value, base); digit < end; digit++)
+		put(line, *digit);
 }
 
 void wj_log(const char *format, ...)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -396,6 +397,23 @@ def test_wrong_command_line(arguments: list[str], capsys: pytest.CaptureFixture[
     assert found.value.code == 2
     text = capsys.readouterr().err
     assert text.startswith("pywasmjit: ") and text.endswith("--help`\n") and text.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["-v", "COMMAND"], ["COMMAND", "-v"], ["COMMAND", "--verbose"]])
+def test_verbose(words: list[str], hello: Path, cache: Path, tmp_path: Path) -> None:
+    """Phases and times, wherever the option stands; behind the file it is the guest's."""
+    for command, phases in [
+        (["exec", "--host=user"], ["decoded", "validated", "lowered", "user host"]),
+        (["compile", "-o", tmp_path / "x"], ["decoded", "validated", "lowered", "written"]),
+        (["validate"], ["decoded", "validated"]),
+    ]:
+        place = words.index("COMMAND")
+        done = pywasmjit(*words[:place], command[0], *words[place + 1 :], *command[1:], hello)
+        text = done.stderr.decode()
+        assert done.returncode == 0
+        for phase in phases:
+            assert re.search(rf"^pywasmjit: +\d+\.\d{{3}} s: .*{phase}", text, re.MULTILINE), text
+    assert pywasmjit("exec", "--host=user", hello, "-v").stderr == b""
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["objdump"]])

@@ -41,6 +41,16 @@ def test_counters_say_that_it_ran_in_the_kernel(ring0: Ring0) -> None:
     assert jitted and int(jitted[1]) > 10
 
 
+def test_trace(ring0: Ring0) -> None:
+    """Host calls in strace's notation, those of a fork's child, too."""
+    text = ring0.machine.run(ring0.command("forkwait", options=("--trace",)), check=True).text
+    assert re.search(r"^\[pid \d+\] fork\(\) = [1-9]", text, re.MULTILINE)
+    assert re.search(r"^\[pid \d+\] wait4\(\d+, \[\{WIFEXITED\(s\) && WEXITSTATUS\(s\) == 7\}\], 0, NULL\) = \d+$",
+                     text, re.MULTILINE)
+    exits = re.findall(r"^\[pid (\d+)\] proc_exit\(", text, re.MULTILINE)
+    assert len(set(exits)) > 5
+
+
 @pytest.mark.parametrize(
     ("which", "signal", "message"),
     [
