@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Core, host layer and launcher under AddressSanitizer and UBSan, running the test programs and nginx.
+
+The same sources as the ordinary launcher's, linked with a C library for the sanitizers' sake.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Host
+from nginx_server import Nginx
+
+SHIM = ROOT / "tests" / "native" / "sanitized.c"
+SOURCES = sorted(
+    path for path in [*ROOT.glob("kmod/core/*.c"), *ROOT.glob("kmod/host/*.c"), *ROOT.glob("kmod/user/*.c"),
+                      ROOT / "kmod/user/start.S", SHIM] if path != ROOT / "kmod/user/string.c"
+)  # fmt: skip
+COMPILE = [
+    "gcc", "-std=gnu11", "-O1", "-g", "-DWJ_HOSTED", "-fno-pie", "-fcf-protection=none", "-fno-omit-frame-pointer",
+    "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+    *(f"-I{ROOT / 'kmod' / part}" for part in ("user", "core", "host")),
+]  # fmt: skip
+LINK = ["gcc", "-no-pie", "-fsanitize=address,undefined", "-Wl,--wrap=wj_alloc,--wrap=wj_free"]
+PROGRAMS = sorted(
+    path.stem for path in (ROOT / "tests" / "guests").glob("*.c") if 'say("end");' in path.read_text()
+)
+
+
+def build(target: Path, sources: list[Path]) -> Path:
+    """Compile and link for the sanitizers."""
+    with tempfile.TemporaryDirectory(dir=target.parent) as directory:
+        objects = [Path(directory) / f"{i}.o" for i in range(len(sources))]
+
+        def compile_one(source: Path, result: Path) -> None:
+            subprocess.run([*COMPILE, "-c", source, "-o", result], check=True)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(compile_one, sources, objects))
+        program = Path(directory) / "launcher"
+        subprocess.run([*LINK, "-o", program, *objects], check=True)
+        program.rename(target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def launcher() -> Path:
+    """The launcher, kept in build/ under the hash of what it is made of."""
+    digest = hashlib.sha256(repr([COMPILE, LINK]).encode())
+    for path in sorted([*SOURCES, *ROOT.glob("kmod/*/*.h"), *ROOT.glob("kmod/*/*.def")]):
+        digest.update(path.read_bytes())
+    kept = ROOT / "build" / "sanitized" / digest.hexdigest()[:16]
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    return kept if kept.exists() else build(kept, SOURCES)
+
+
+@pytest.fixture(autouse=True)
+def sanitized(launcher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYWASMJIT_LAUNCHER", str(launcher))
+
+
+def unhurt(errors: str) -> None:
+    """Nothing that a sanitizer has to say."""
+    for word in ("Sanitizer", "runtime error"):
+        assert word not in errors, errors[-4000:]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_program(name: str, host: Host, guest: Callable[[str], Path]) -> None:
+    """With --trace, so that what shows the calls is seen, too."""
+    if name == "mapping" and host.engine == "interp":
+        pytest.skip("the interpreter's atomics are not atomic between processes yet: locks can hang")
+    done = host.run(guest(name), options=("--trace",), timeout=120)
+    errors = done.stderr.decode()
+    unhurt(errors)
+    assert done.returncode == 0 and done.stdout.endswith(b"end\n"), errors[-4000:]
+    host.assert_engine()
+
+
+HTTP = """
+    limit_req_zone $binary_remote_addr zone=slow:1m rate=1r/m;
+    gzip on;
+    server {
+        listen 127.0.0.1:{port};
+        root {directory}/html;
+        location /files/ { autoindex on; }
+        location /limited { limit_req zone=slow; try_files /index.html =404; }
+        location ~ ^/item/(?<id>[0-9]+)$ { rewrite ^ /index.html break; }
+        location /proxied { proxy_pass http://localhost:{port}/index.html; }
+    }
+"""
+
+
+def test_nginx(jit: Host, guest: Callable[[str], Path], tmp_path: Path) -> None:
+    with Nginx(jit, guest("nginx"), tmp_path, "worker_processes 2;\n", HTTP) as server:
+        (tmp_path / "html" / "index.html").write_text("page " * 500)
+        (tmp_path / "html" / "files").mkdir()
+        for path, status in [("/", 200), ("/item/7", 200), ("/proxied", 200), ("/files/", 200), ("/limited", 200),
+                             ("/limited", 503), ("/none", 404)]:  # fmt: skip
+            assert server.get(path, {"Accept-Encoding": "gzip"})[0].status == status, path
+        server.stop()
+        unhurt(server.log())
+        assert "exited on signal" not in server.log()
+    jit.assert_engine()
+
+
+def test_it_would_be_seen(tmp_path: Path) -> None:
+    """A launcher with an overrun in its log dies of it."""
+    original = ROOT / "kmod" / "user" / "log.c"
+    text = original.read_text()
+    hurt = tmp_path / "log.c"
+    hurt.write_text(text.replace("line->used < LINE - 1", "line->used < LINE + 1"))
+    assert hurt.read_text() != text
+    hurt.write_text(hurt.read_text().replace('"../host/', f'"{ROOT}/kmod/host/'))
+    program = build(tmp_path / "launcher", [hurt if path == original else path for path in SOURCES])
+    done = subprocess.run([program, "x" * 2000], capture_output=True, text=True, check=False)
+    assert "AddressSanitizer: stack-buffer-overflow" in done.stderr
