@@ -57,6 +57,11 @@ $(BUILD)/launcher/%.S.o: kmod/%.S Makefile
 	@echo "  CC     $<"
 	@$(CC) $(LAUNCHER_CFLAGS) -c -o $@ $<
 
+## guests         build nginx, lua, sqlite3 and the test programs for WebAssembly (cached)
+.PHONY: guests
+guests: setup
+	@$(PYTHON) scripts/build_guests.py nginx nginx-plain lua sqlite3 hello tests >/dev/null
+
 # ---------------------------------------------------------------------------- the two commands
 
 ## run            set up, build nginx.wasm, serve a page with it (HOST=auto|kernel|user, ONCE=1, PORT=8080)
@@ -67,17 +72,17 @@ run: setup
 
 ## test           set up, check, and pass the tests: unit, encoding, verifier, official suite, user space
 .PHONY: test
-test: setup check
+test: setup check guests
 	scripts/timed.sh "make test" $(PYTHON) -m pytest -q -m "not long" tests/unit tests/encode tests/verify tests/fuzz tests/spec tests/e2e
 
 ## test-vm        nginx and the test programs in ring 0, in virtual machines
 .PHONY: test-vm
-test-vm: setup
+test-vm: setup guests
 	scripts/timed.sh "make test-vm" $(PYTHON) -m pytest -q tests/vm -m "not long"
 
 ## test-long      what takes long: soak, fuzzing, the debug kernel
 .PHONY: test-long
-test-long: setup
+test-long: setup guests
 	scripts/timed.sh "make test-long" $(PYTHON) -m pytest -q -m long
 
 ## test-fresh     both commands of the README as a new user, in a fresh Debian (debootstrap)

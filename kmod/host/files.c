@@ -129,7 +129,7 @@ s64 wj_statx(struct wj_process *p, s32 fd, u64 path, u32 flags, struct wj_statx 
 
 	if (!path) {
 		path = wj_scratch_alloc(p, 1);
-		flags |= AT_EMPTY_PATH;
+		flags |= WJ_EM_AT_EMPTY_PATH;
 		if (!path || wj_zero_user(path, 1))
 			return -ENOMEM;
 	}

@@ -15,28 +15,24 @@ enum result_kind {
 	RESULT_PLAIN,
 };
 
-struct import_line {
-	const char *module, *name, *signature;
-	wj_handler handler;
-};
-
-static const struct import_line import_lines[] = {
+static const struct wj_import_line import_lines[] = {
 #define IMPORT(module, name, signature, handler, origin) \
-	{ #module, #name, signature, wj_host_##handler },
+	{ #module, #name, signature, wj_host_##handler, wj_trace_##handler },
 #include "imports.def"
 #undef IMPORT
 };
 
-static const struct import_line wasi_unstable_lines[] = {
+static const struct wj_import_line wasi_unstable_lines[] = {
 #define WASI(name, signature, handler)
-#define WASI_UNSTABLE(name, signature, handler) { "wasi_unstable", #name, signature, wj_host_##handler },
+#define WASI_UNSTABLE(name, signature, handler) { "wasi_unstable", #name, signature, wj_host_##handler, wj_trace_##handler },
 #include "wasi.def"
 #undef WASI_UNSTABLE
 #undef WASI
 };
 
-static const struct import_line wasi_lines[] = {
-#define WASI(name, signature, handler) { "wasi_snapshot_preview1", #name, signature, wj_host_##handler },
+static const struct wj_import_line wasi_lines[] = {
+#define WASI(name, signature, handler) { "wasi_snapshot_preview1", #name, signature, wj_host_##handler, \
+					   wj_trace_##handler },
 #define WASI_UNSTABLE(name, signature, handler)
 #include "wasi.def"
 #undef WASI_UNSTABLE
@@ -59,7 +55,7 @@ u32 wj_guest_errno(s64 native)
 	return native ? WJ_EM_EIO : 0;
 }
 
-static enum result_kind result_kind(const struct import_line *line)
+static enum result_kind result_kind(const struct wj_import_line *line)
 {
 	if (line->module[0] == 'w')
 		return RESULT_POSITIVE_ERRNO;
@@ -117,18 +113,18 @@ static bool same_signature(const struct wj_func_type *type, const char *signatur
 static int dispatch(struct wj_instance *inst, void *data, u64 *args)
 {
 	struct wj_process *p = wj_instance_user(inst);
-	const struct import_line *line = data;
+	const struct wj_import_line *line = data;
 	u32 mark = p->host->scratch_used;
 	s64 ret;
 
 	if (unlikely(p->trace))
-		wj_trace_call(p, line - import_lines, args);
+		wj_trace_call(p, line, args);
 	WJ_TRACE_HOST_ENTER(line->name);
 	ret = line->handler(p, args);
 	WJ_TRACE_HOST_EXIT(line->name, ret);
 	p->host->scratch_used = mark;
 	if (unlikely(p->trace))
-		wj_trace_return(p, line - import_lines, args, ret);
+		wj_trace_return(p, line, args, ret);
 	if (unlikely(p->unwind))
 		return p->unwind;
 	if (ret < 0 && ret >= -4095 && result_kind(line) == RESULT_NEGATIVE_ERRNO)
@@ -209,7 +205,7 @@ static bool is_wasi(const struct wj_image *image)
 }
 
 /* The first line of that name, or NULL: wasi_unstable has its own ones first. */
-static const struct import_line *find_wasi(const struct wj_import_info *info)
+static const struct wj_import_line *find_wasi(const struct wj_import_info *info)
 {
 	if (same_name("wasi_unstable", info->module, info->module_size)) {
 		for (u32 i = 0; i < ARRAY_SIZE(wasi_unstable_lines); i++) {
@@ -226,7 +222,7 @@ static const struct import_line *find_wasi(const struct wj_import_info *info)
 
 static int bind_wasi(const struct wj_import_info *info, struct wj_extern *ext, struct wj_error *error)
 {
-	const struct import_line *line = find_wasi(info);
+	const struct wj_import_line *line = find_wasi(info);
 
 	if (!line)
 		return -ENOENT;
@@ -244,7 +240,7 @@ static int bind(const struct wj_import_info *info, struct wj_extern *ext, struct
 	bool known = false;
 
 	for (u32 i = 0; i < ARRAY_SIZE(import_lines); i++) {
-		const struct import_line *line = &import_lines[i];
+		const struct wj_import_line *line = &import_lines[i];
 
 		if (!same_name(line->name, info->name, info->name_size) ||
 		    !same_name(line->module, info->module, info->module_size))

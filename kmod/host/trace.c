@@ -8,21 +8,13 @@
 #include "host.h"
 #include "trace.h"
 #include "trace_text.h"
+#include "wasi.h"
 
 enum result { R_NUMBER, R_LIBC, R_UNSIGNED, R_OCTAL, R_ADDRESS, R_DOUBLE, R_ERRNO, R_EAI, WAITS = 0x80 };
 
-#define TRACE(handler, result, ...) static const u8 kinds_##handler[] = { result, ##__VA_ARGS__, T_END };
+#define TRACE(handler, result, ...) const u8 wj_trace_##handler[] = { result, ##__VA_ARGS__, T_END };
 #include "trace.def"
 #undef TRACE
-
-static const struct call {
-	const char *name, *signature;
-	const u8 *kinds;	/* the result's, then the arguments' */
-} calls[] = {
-#define IMPORT(module, name, signature, handler, origin) { #name, signature, kinds_##handler },
-#include "imports.def"
-#undef IMPORT
-};
 
 static const struct {
 	const char *name;
@@ -170,6 +162,9 @@ static void show(struct wj_text *t, enum wj_trace_kind kind, const u64 *a)
 	case T_POINTER:
 		wj_text_address(t, v);
 		break;
+	case T_HEX64:
+		wj_text_hex(t, *a);
+		break;
 	case T_S64:
 		wj_text_signed(t, (s64)*a);
 		break;
@@ -185,6 +180,9 @@ static void show(struct wj_text *t, enum wj_trace_kind kind, const u64 *a)
 	case T_STRING:
 	case T_OUT_STRING:
 		wj_text_string(t, v);
+		break;
+	case T_NAME:
+		wj_text_name(t, v, (u32)a[1]);
 		break;
 	case T_BYTES:
 		wj_text_bytes(t, v, (u32)a[1]);
@@ -322,6 +320,9 @@ static void show(struct wj_text *t, enum wj_trace_kind kind, const u64 *a)
 	case T_OUT_STAT:
 		wj_text_stat(t, v);
 		break;
+	case T_OUT_FILESTAT:
+		wj_text_filestat(t, v);
+		break;
 	case T_OUT_STATFS:
 		wj_text_statfs(t, v);
 		break;
@@ -407,7 +408,7 @@ static bool name_is_syscall(const char *name)
 }
 
 /* "name(arguments" */
-static struct wj_text *text_of(struct wj_process *p, const struct call *call, const u64 *args, s64 ret,
+static struct wj_text *text_of(struct wj_process *p, const struct wj_import_line *line, const u64 *args, s64 ret,
 			       bool done)
 {
 	struct wj_text *t = begin(p);
@@ -416,13 +417,13 @@ static struct wj_text *text_of(struct wj_process *p, const struct call *call, co
 	if (!t)
 		return NULL;
 	t->args = args;
-	t->n_args = strlen(call->signature) - 2;
+	t->n_args = strlen(line->signature) - 2;
 	t->ret = ret;
 	t->done = done;
 	/* Emscripten's prefix says nothing. */
-	wj_text_put(t, call->name + (name_is_syscall(call->name) ? strlen(SYSCALL_PREFIX) : 0));
+	wj_text_put(t, line->name + (name_is_syscall(line->name) ? strlen(SYSCALL_PREFIX) : 0));
 	wj_text_put(t, "(");
-	for (const u8 *kind = call->kinds + 1; *kind; kind++) {
+	for (const u8 *kind = line->kinds + 1; *kind; kind++) {
 		u32 start = t->used;
 
 		u32 comma;
@@ -446,18 +447,17 @@ static void print(struct wj_text *t)
 	wj_free(t);
 }
 
-void wj_trace_call(struct wj_process *p, u32 line, const u64 *args)
+void wj_trace_call(struct wj_process *p, const struct wj_import_line *line, const u64 *args)
 {
-	const struct call *call = &calls[line];
-	struct wj_text *t;
+		struct wj_text *t;
 
-	if (call->kinds == kinds_fork)
+	if (line->kinds == wj_trace_fork)
 		p->host->trace_forked = true, p->host->trace_pid = 0;	/* the child's is another */
-	if (!(call->kinds[0] & WAITS) ||
-	    (call->kinds == kinds_syscall_fcntl64 && (u32)args[1] != WJ_EM_F_SETLKW &&
+	if (!(line->kinds[0] & WAITS) ||
+	    (line->kinds == wj_trace_syscall_fcntl64 && (u32)args[1] != WJ_EM_F_SETLKW &&
 	     (u32)args[1] != WJ_EM_F_OFD_SETLKW))
 		return;
-	t = text_of(p, call, args, 0, false);
+	t = text_of(p, line, args, 0, false);
 	if (!t)
 		return;
 	wj_text_put(t, " <unfinished ...>");
@@ -474,6 +474,8 @@ static void put_result(struct wj_text *t, enum result kind, s64 ret)
 	case R_NUMBER:
 		if (ret < 0 && -ret < (s64)ARRAY_SIZE(errnos))
 			name = errnos[-ret].name;
+		else if (ret == -WJ_ENOTCAPABLE)
+			name = "ENOTCAPABLE";
 		if (name)
 			ret = -1;
 		wj_text_signed(t, ret);
@@ -516,12 +518,11 @@ static void put_result(struct wj_text *t, enum result kind, s64 ret)
 	wj_text_put(t, name ? name : "");
 }
 
-void wj_trace_return(struct wj_process *p, u32 line, const u64 *args, s64 ret)
+void wj_trace_return(struct wj_process *p, const struct wj_import_line *line, const u64 *args, s64 ret)
 {
-	const struct call *call = &calls[line];
-	enum result kind = call->kinds[0] & ~(u32)WAITS;
+		enum result kind = line->kinds[0] & ~(u32)WAITS;
 	bool failed = kind == R_ERRNO || kind == R_EAI ? ret : kind != R_UNSIGNED && kind != R_DOUBLE && ret < 0;
-	struct wj_text *t = text_of(p, call, args, ret, !failed && !p->unwind);
+	struct wj_text *t = text_of(p, line, args, ret, !failed && !p->unwind);
 
 	if (!t)
 		return;
@@ -533,7 +534,7 @@ void wj_trace_return(struct wj_process *p, u32 line, const u64 *args, s64 ret)
 			wj_text_put(t, wj_trap_text(p->unwind));
 			wj_text_put(t, ")");
 		}
-	} else if (call->signature[0] != 'v') {
+	} else if (line->signature[0] != 'v') {
 		wj_text_put(t, " = ");
 		put_result(t, kind, ret);
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* --trace: the structures that guests and their host exchange, as strace writes them. */
 #include "trace_text.h"
+#include "abi_wasi.h"
 #include "wj_inet.h"
 
 /* At most `limit` bytes in all. */
@@ -111,6 +112,18 @@ void wj_text_stat(struct wj_text *t, u32 address)
 	} else {
 		wj_text_field(t, ", st_size=", WJ_FIELD(st, s64, WJ_EM_OFF_stat_st_size));
 	}
+	wj_text_put(t, ", ...}");
+}
+
+void wj_text_filestat(struct wj_text *t, u32 address)
+{
+	u8 st[WJ_WASI_SIZEOF_filestat];
+
+	if (!get(t, st, address, sizeof(st)))
+		return;
+	wj_text_put(t, "{filetype=");
+	wj_text_named(t, T_FILETYPE, st[WJ_WASI_OFF_filestat_filetype]);
+	wj_text_field(t, ", size=", WJ_FIELD(st, s64, WJ_WASI_OFF_filestat_size));
 	wj_text_put(t, ", ...}");
 }
 

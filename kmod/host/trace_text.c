@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* --trace: numbers, names, strings and arrays as strace writes them. */
 #include "trace_text.h"
+#include "abi_wasi.h"
 #include "wj_text.h"
 
 #define STRING_MAX 32	/* bytes of data shown, as strace -s */
@@ -12,6 +13,7 @@ struct name {
 };
 
 #define N(constant) { (u32)WJ_EM_##constant, #constant },
+#define W(constant) { WJ_WASI_##constant, #constant },
 #define M(value, constant) { value, #constant },
 #define FLAGS(kind, names) static const struct name names_##kind[] = { names { 0, NULL } };
 #define VALUES(kind, names) static const struct name names_##kind[] = { names { 0, NULL } };
@@ -182,24 +184,29 @@ void wj_text_bytes(struct wj_text *t, u32 address, u32 size)
 	wj_text_put(t, n < size ? "\"..." : "\"");
 }
 
-/* A string that ends in NUL: names of files, too, are shown nearly whole. */
-void wj_text_string(struct wj_text *t, u32 address)
+/* What is the name of a file, or another string, is shown nearly whole; up to NUL, or `size`. */
+void wj_text_name(struct wj_text *t, u32 address, u32 size)
 {
-	u8 byte, next;
+	u8 byte = 0, next;
 	u32 n;
 
-	if (!address || wj_get(t->p, &byte, address, 1)) {
+	if (!address || (size && wj_get(t->p, &byte, address, 1))) {
 		wj_text_address(t, address);
 		return;
 	}
 	wj_text_put(t, "\"");
-	for (n = 0; byte && n < PATH_MAX_SHOWN; n++) {
-		if (wj_get(t->p, &next, address + n + 1, 1))
+	for (n = 0; n < size && byte && n < PATH_MAX_SHOWN; n++) {
+		if (n + 1 == size || wj_get(t->p, &next, address + n + 1, 1))
 			next = 0;
 		wj_text_byte(t, byte, next);
 		byte = next;
 	}
 	wj_text_put(t, byte ? "\"..." : "\"");
+}
+
+void wj_text_string(struct wj_text *t, u32 address)
+{
+	wj_text_name(t, address, ~0u);
 }
 
 /*

@@ -8,8 +8,8 @@
 #define WJ_TRACE_LIST_MAX 8	/* elements of an array */
 
 enum wj_trace_kind {
-	T_END, T_NONE, T_SIGNED, T_UNSIGNED, T_HEX, T_OCTAL, T_POINTER, T_S64, T_OFFSET, T_FD,
-	T_STRING, T_BYTES, T_STRINGS, T_STRING_COUNT, T_IOVECS, T_MSGHDR, T_U32, T_U32S, T_U64, T_BITS,
+	T_END, T_NONE, T_SIGNED, T_UNSIGNED, T_HEX, T_OCTAL, T_POINTER, T_S64, T_HEX64, T_OFFSET, T_FD,
+	T_STRING, T_NAME, T_BYTES, T_STRINGS, T_STRING_COUNT, T_IOVECS, T_MSGHDR, T_U32, T_U32S, T_U64, T_BITS,
 	T_OPEN, T_OPEN_MODE, T_ACCESS, T_MODE, T_PROT, T_FUTEX, T_FCNTL_ARGUMENT, T_IOCTL_ARGUMENT,
 	T_TIME, T_TIMESPEC, T_TWO_TIMESPECS, T_TIMEVAL, T_ITIMERSPEC, T_ITIMERVAL, T_TM, T_SIGSET,
 	T_SIGACTION, T_SIGINFO, T_RLIMIT, T_FD_SET, T_POLL, T_EPOLL_EVENT, T_SOCKADDR, T_SOCKET_TYPE,
@@ -19,7 +19,7 @@ enum wj_trace_kind {
 	T_OUT_U64, T_OUT_POINTER, T_OUT_PAIR, T_OUT_BITS, T_OUT_STAT, T_OUT_STATFS, T_OUT_DIRENTS,
 	T_OUT_UTSNAME, T_OUT_STATUS, T_OUT_RUSAGE, T_OUT_RLIMIT, T_OUT_TIMESPEC, T_OUT_TIMEVAL,
 	T_OUT_ITIMERSPEC, T_OUT_ITIMERVAL, T_OUT_TM, T_OUT_SIGSET, T_OUT_SIGACTION, T_OUT_SIGINFO,
-	T_OUT_EPOLL_EVENTS, T_OUT_SOCKADDR, T_OUT_SOCKET_VALUE, T_OUT_ADDRINFO,
+	T_OUT_EPOLL_EVENTS, T_OUT_SOCKADDR, T_OUT_SOCKET_VALUE, T_OUT_FILESTAT, T_OUT_ADDRINFO,
 	/* Names for numbers: all that follows. */
 	T_LAST_OUT = T_OUT_ADDRINFO,
 #define FLAGS(kind, names) kind,
@@ -54,9 +54,10 @@ void wj_text_more_flags(struct wj_text *t, enum wj_trace_kind kind, u32 value);
 const char *wj_signal_name(s32 sig);
 void wj_text_byte(struct wj_text *t, u8 byte, u8 next);
 void wj_text_bytes(struct wj_text *t, u32 address, u32 size);
+void wj_text_name(struct wj_text *t, u32 address, u32 size);
 void wj_text_string(struct wj_text *t, u32 address);
 void wj_text_array(struct wj_text *t, u32 address, u32 count, u32 size,
-		      void (*show)(struct wj_text *t, u32 address));
+		   void (*show)(struct wj_text *t, u32 address));
 void wj_text_u32(struct wj_text *t, u32 address);
 void wj_text_value_at(struct wj_text *t, u32 address, bool wide);
 void wj_text_double(struct wj_text *t, u64 bits);
@@ -69,6 +70,7 @@ void wj_text_itimer(struct wj_text *t, u32 address, const char *fraction);
 void wj_text_tm(struct wj_text *t, u32 address);
 void wj_text_mode(struct wj_text *t, u32 mode);
 void wj_text_stat(struct wj_text *t, u32 address);
+void wj_text_filestat(struct wj_text *t, u32 address);
 void wj_text_statfs(struct wj_text *t, u32 address);
 void wj_text_dirents(struct wj_text *t, u32 address);
 void wj_text_utsname(struct wj_text *t, u32 address);
