@@ -92,11 +92,6 @@ def test_trace(name: str, jit: Host, guest: Callable[[str], Path]) -> None:
     assert all(re.match(r"(\[pid \d+\] )?(\w+\(|--- SIG)", line) for line in lines)
 
 
-def test_interpreter_traces_the_same(host: Host, guest: Callable[[str], Path]) -> None:
-    done = host.run(guest("startup"), "exit", "4", options=("--trace",))
-    assert done.returncode == 4 and done.stderr.decode().splitlines()[-1] == "proc_exit(4) = ?"
-
-
 def kinds() -> dict[str, list[str]]:
     """Result and argument kinds of trace.def by handler."""
     text = (ROOT / "kmod" / "host" / "trace.def").read_text()
