@@ -11,12 +11,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from pywasmjit import cli
+from pywasmjit import cli, launch
 from tests.e2e.conftest import ROOT, Host
 
 NOBODY = 65534
@@ -50,21 +51,35 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def for_nobody() -> Iterator[Path]:
+    """A copy of package and launcher where nobody can read them: a checkout may be below /root."""
+    with tempfile.TemporaryDirectory(prefix="pywasmjit-copy-") as name:
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "pywasmjit", Path(name) / "pywasmjit", ignore=ignore)
+        (Path(name) / "build").mkdir()
+        shutil.copy(launch.launcher(), Path(name) / "build" / "pywasmjit-launch")
+        for path in (Path(name), *Path(name).rglob("*")):
+            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o444))
+        yield Path(name)
+
+
 def pywasmjit(
     *arguments: object,
     env: dict[str, str | None] | None = None,
-    nobody: bool = False,
+    nobody: Path | None = None,
     stdout: int = subprocess.PIPE,
     package: Path = ROOT,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run the command line; env None removes a variable."""
+    """Run the command line; env None removes a variable; nobody: as that user, from this copy."""
+    package = nobody or package
     environment = {**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
     for name, value in (env or {}).items():
         environment.pop(name, None)
         if value is not None:
             environment[name] = value
     prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if nobody else []
-    python = ["/usr/bin/python3", *PYTHON[1:]] if nobody or package != ROOT else PYTHON
+    python = ["/usr/bin/python3", *PYTHON[1:]] if package != ROOT else PYTHON
     return subprocess.run(
         [*prefix, *python, *map(str, arguments)], env=environment, cwd="/", stdin=subprocess.DEVNULL,
         stdout=stdout, stderr=subprocess.PIPE, timeout=120, check=False,
@@ -113,9 +128,9 @@ def test_not_a_module(
 
 
 @as_root
-def test_unreadable(hello: Path) -> None:
+def test_unreadable(hello: Path, for_nobody: Path) -> None:
     hello.chmod(0o600)
-    refused(execute(hello, nobody=True), 77, f"{hello}: permission denied")
+    refused(execute(hello, nobody=for_nobody), 77, f"{hello}: permission denied")
 
 
 def test_endless() -> None:
@@ -224,23 +239,23 @@ def test_memory_limit(tmp_path: Path) -> None:
 
 
 @as_root
-def test_no_home(hello: Path) -> None:
+def test_no_home(hello: Path, for_nobody: Path) -> None:
     none = {"HOME": None, "XDG_CACHE_HOME": None, "PYWASMJIT_CACHE": None}
-    done = execute(hello, nobody=True, env=none)
+    done = execute(hello, nobody=for_nobody, env=none)
     assert (done.returncode, done.stdout, done.stderr) == (0, HELLO, b"")
-    done = pywasmjit("-v", "exec", "--host=user", hello, nobody=True, env=none)
+    done = pywasmjit("-v", "exec", "--host=user", hello, nobody=for_nobody, env=none)
     assert b"there is no HOME to keep a cache in" in done.stderr
 
 
 @as_root
-def test_read_only_home(hello: Path, tmp_path: Path) -> None:
+def test_read_only_home(hello: Path, tmp_path: Path, for_nobody: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     env = {"HOME": str(home), "XDG_CACHE_HOME": None, "PYWASMJIT_CACHE": None}
-    done = pywasmjit("-v", "exec", "--host=user", hello, nobody=True, env=env)
+    done = pywasmjit("-v", "exec", "--host=user", hello, nobody=for_nobody, env=env)
     assert (done.returncode, done.stdout) == (0, HELLO)
     assert b"image not cached: " in done.stderr and b"Permission denied" in done.stderr
-    assert execute(hello, nobody=True, env=env).stderr == b""
+    assert execute(hello, nobody=for_nobody, env=env).stderr == b""
 
 
 def test_cache_that_others_can_write(hello: Path, cache: Path) -> None:
