@@ -18,7 +18,7 @@ work=${FRESH_DIR:-$(mktemp -d "$cache/run-XXXXXX")}
 mkdir -p "$work"
 
 cleanup() {
-	umount -R "$work/proc" "$work/sys" "$work/dev" 2>/dev/null || true
+	umount -R "$work" 2>/dev/null || true
 	[ -n "${FRESH_DIR:-}" ] || rm -rf --one-file-system "$work"
 }
 trap cleanup EXIT
@@ -36,6 +36,7 @@ cp /etc/resolv.conf "$work/etc/resolv.conf"
 cp /etc/ssl/certs/ca-certificates.crt "$work/etc/ssl/certs/ca-certificates.crt"
 printf 'deb http://deb.debian.org/debian bookworm main\ndeb http://deb.debian.org/debian bookworm-updates main\ndeb http://deb.debian.org/debian-security bookworm-security main\n' \
 	>"$work/etc/apt/sources.list"
+mount --bind "$work" "$work"	# a root is a mount: unshare(1) changes its propagation
 mount -t proc proc "$work/proc"
 mount -t sysfs -o ro sys "$work/sys"
 mount --bind /dev "$work/dev"
