@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Host
 from nginx_server import Nginx
+
+from tests.e2e.conftest import ROOT, Host
 
 SHIM = ROOT / "tests" / "native" / "sanitized.c"
 SOURCES = sorted(

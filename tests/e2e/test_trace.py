@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Host
 from import_table import load_table
+
+from tests.e2e.conftest import Host
 
 ROOT = Path(__file__).resolve().parents[2]
 
