@@ -394,7 +394,7 @@ def test_launcher_is_missing(hello: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(Path("/dev/wasm").exists(), reason="the kernel module is loaded")
 def test_kernel_is_missing(hello: Path) -> None:
-    refused(pywasmjit("exec", "--host=kernel", hello), 69, "/dev/wasm does not exist", "wasm.ko")
+    refused(pywasmjit("exec", "--host=kernel", hello), 69, "/dev/wasm does not exist", "insmod")
     done = pywasmjit("exec", hello)
     assert (done.returncode, done.stdout) == (0, HELLO)
     assert done.stderr.startswith(b"pywasmjit: running in user space: ")
