@@ -106,6 +106,11 @@ fuzz: setup
 	nice -n 19 $(PYTHON) -m tests.fuzz.differential --minutes $(MINUTES) --generators $(GENERATORS) \
 		$(if $(SEED),--seed $(SEED))
 
+## fuzz-verifier  libFuzzer on image parser and verifier, and what its inputs cover (MINUTES=10)
+.PHONY: fuzz-verifier
+fuzz-verifier: setup
+	$(PYTHON) -m tests.fuzz.verifier --minutes $(MINUTES)
+
 ## mutate-rules   a test fails for each rule of the verifier, or this does
 .PHONY: mutate-rules
 mutate-rules: setup

@@ -21,6 +21,7 @@ ALLOWED: Final = frozenset(
     """
     mov movabs movzx movsx movsxd movss movsd movaps movd movq lea push pop xchg cmpxchg xadd mfence endbr64
     add sub neg not and or xor cmp test inc dec imul mul div idiv cdq cqo sbb adc bt
+    bts btr btc
     shl shr sar rol ror shlx shrx sarx rorx lzcnt tzcnt popcnt bsr bsf bswap
     jmp call ret int3 nop ud2 lfence
     addss addsd subss subsd mulss mulsd divss divsd sqrtss sqrtsd minss minsd maxss maxsd ucomiss ucomisd

@@ -104,7 +104,7 @@ class Half:
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
-        self.core = Core("plain", jit=True) if engine == JIT else Core("shadow")
+        self.core = Core("plain", jit=True, canaries=True) if engine == JIT else Core("shadow")
 
     def load(self, raw: bytes) -> str:
         """ "" or why it was rejected."""

@@ -597,7 +597,7 @@ static const struct {
 	{ "write", do_write, true }, { "crc", do_crc, true }, { "frames", do_frames, true }, { "name", do_name, true },
 	{ "stats", do_stats, true }, { "poll", do_poll, true }, { "polls", do_polls, false },
 	{ "reset", do_reset, false }, { "fail_allocation", do_fail_allocation, false },
-	{ "allocations", do_allocations, false }, { "mitigations", do_mitigations, false },
+	{ "allocations", do_allocations, false }, { "sweep", do_sweep, false }, { "mitigations", do_mitigations, false },
 };
 
 int main(void)
@@ -625,6 +625,8 @@ int main(void)
 			failed("no such instance");
 		else
 			commands[i].run();
+		if (native.canaries)
+			native_check_canaries();
 		fflush(stdout);
 	}
 	wj_store_destroy(store);

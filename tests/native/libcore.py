@@ -74,7 +74,7 @@ def build(variant: str = "plain", jit: bool = False, compiler: str = "gcc") -> P
     WJ_CORE has it made of another copy of the core (tests/verify/mutate_rules.py), in WJ_BUILD.
     """
     core = Path(os.environ.get("WJ_CORE", CORE))
-    sources = [HERE / "driver.c", HERE / "platform.c"]
+    sources = [HERE / "driver.c", HERE / "platform.c", HERE / "sweep.c"]
     sources += sorted(p for p in core.glob("*.c") if jit or "_x86" not in p.name)
     sources += [HERE / "jit.c"] if jit else []
     if variant == "shadow":
@@ -213,7 +213,10 @@ class Instance:
 class Core:
     """A driver process with one store.  Close it, or use it as a context manager."""
 
-    def __init__(self, variant: str = "plain", jit: bool = False, compiler: str = "gcc") -> None:
+    def __init__(
+        self, variant: str = "plain", jit: bool = False, compiler: str = "gcc", canaries: bool = False
+    ) -> None:
+        """canaries: around allocations and the guest's stack, looked at after each command."""
         self.program = build(variant, jit, compiler)
         self.printed: list[str] = []
         """What host functions printed since last looked at: "import type:value..."."""
@@ -221,6 +224,8 @@ class Core:
         self._instances = 0
         # With leak detection exit is slow, and the driver counts allocations itself.
         environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1"}
+        if canaries:
+            environment["WJ_CANARIES"] = "1"
         self._process = subprocess.Popen(
             [self.program],
             stdin=subprocess.PIPE,
@@ -381,6 +386,14 @@ class Core:
     def set_mitigations(self, mask: int) -> None:
         """WJ_MITIGATE_* that the JIT is told to emit from now on."""
         self.command(f"mitigations {mask}")
+
+    def sweep(self, image: bytes, first: int, last: int, engines: int) -> tuple[int, int]:
+        """Every value of bytes first to last - 1, one at a time (sweep.c); accepted, rejected mutants.
+
+        engines: 1 runs what is accepted in the interpreter, 2 in the JIT, 3 in both, which must agree.
+        """
+        accepted, rejected = self.command(f"sweep {len(image)} {first} {last} {engines}", image)
+        return int(accepted, 16), int(rejected, 16)
 
     def reset(self) -> int:
         """Drop everything; the number of allocations that were left over."""

@@ -13,21 +13,105 @@
 
 struct native native = { .fail_allocation = -1 };
 
+/*
+ * Canaries, for machine code, which no sanitizer watches: around each allocation (instances are
+ * what guest code writes to), above and below the guest's stack.  Linear memory has inaccessible
+ * pages on both sides.
+ */
+#define CANARY 0xa5
+#define RED_ZONE 64
+
+static void broken(const char *what)
+{
+	fprintf(stderr, "canary: %s was written\n", what);
+	abort();
+}
+
+static void check_canary(const u8 *from, size_t size, const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		if (from[i] != CANARY)
+			broken(what);
+}
+
+struct block {
+	size_t size;
+	struct block *next, **link;
+	u8 zone[RED_ZONE];
+};
+static struct block *blocks;
+
+static_assert(sizeof(struct block) % 8 == 0, "allocations are aligned");
+
+static void check_block(const struct block *b)
+{
+	check_canary(b->zone, RED_ZONE, "memory before an allocation");
+	check_canary((const u8 *)(b + 1) + b->size, RED_ZONE, "memory behind an allocation");
+}
+
+static u8 *guest_stack;
+#define GUEST_STACK (1ul << 20)
+#define HEADROOM (64ul << 10)
+/* A leaf with up to 256 bytes does not look at the limit; nor does a call's return address. */
+#define BELOW_LIMIT 1024ul
+#define ABOVE_TOP 4096ul
+
+void native_check_canaries(void)
+{
+	const struct block *b;
+
+	for (b = blocks; b; b = b->next)
+		check_block(b);
+	if (guest_stack) {
+		check_canary(guest_stack, HEADROOM - BELOW_LIMIT, "the stack below its limit");
+		check_canary(guest_stack + GUEST_STACK, ABOVE_TOP, "the stack above its top");
+	}
+}
+
 void *wj_alloc(size_t size)
 {
-	void *p;
+	struct block *b;
 
 	if (native.fail_allocation >= 0 && !native.fail_allocation--)
 		return NULL;
-	p = calloc(1, size);
-	native.allocations += !!p;
-	return p;
+	if (!native.canaries) {
+		void *p = calloc(1, size);
+
+		native.allocations += !!p;
+		return p;
+	}
+	b = calloc(1, sizeof(*b) + size + RED_ZONE);
+	if (!b)
+		return NULL;
+	native.allocations++;
+	b->size = size;
+	memset(b->zone, CANARY, RED_ZONE);
+	memset((u8 *)(b + 1) + size, CANARY, RED_ZONE);
+	b->next = blocks;
+	b->link = &blocks;
+	if (blocks)
+		blocks->link = &b->next;
+	blocks = b;
+	return b + 1;
 }
 
 void wj_free(void *p)
 {
+	struct block *b = p;
+
 	native.allocations -= !!p;
-	free(p);
+	if (!native.canaries || !p) {
+		free(p);
+		return;
+	}
+	b--;
+	check_block(b);
+	*b->link = b->next;
+	if (b->next)
+		b->next->link = b->link;
+	free(b);
 }
 
 /* Machine code and its fixups, for the fault handler. */
@@ -125,6 +209,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 
 void native_init(void)
 {
+	native.canaries = getenv("WJ_CANARIES");
 #ifdef __x86_64__
 	static char stack[65536] __attribute__((aligned(16)));
 	stack_t ss = { .ss_sp = stack, .ss_size = sizeof(stack) };
@@ -141,21 +226,25 @@ void native_init(void)
 
 int wj_stack_get(struct wj_process *p, u64 *limit, u64 *top)
 {
-	static u8 *stack;
-	const size_t size = 1 << 20, headroom = 64 << 10;
+	u8 *stack = guest_stack;
 
 	(void)p;
 	if (!stack) {
-		stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (stack == MAP_FAILED) {
-			stack = NULL;
+		stack = mmap(NULL, GUEST_STACK + ABOVE_TOP, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (stack == MAP_FAILED)
 			return -ENOMEM;
-		}
+		memset(stack, CANARY, HEADROOM);
+		memset(stack + GUEST_STACK, CANARY, ABOVE_TOP);
+		guest_stack = stack;
 	}
-	*limit = (u64)stack + headroom;
-	*top = (u64)stack + size;
+	*limit = (u64)stack + HEADROOM;
+	*top = (u64)stack + GUEST_STACK;
 	return 0;
 }
+
+/* Nothing else is next to linear memory: whatever touches this dies of it. */
+#define BESIDE (1ull << 20)
 
 int wj_memory_reserve(u64 *base)
 {
@@ -163,11 +252,11 @@ int wj_memory_reserve(u64 *base)
 
 	if (native.fail_allocation >= 0 && !native.fail_allocation--)
 		return -ENOMEM;
-	p = mmap(NULL, WJ_RESERVE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	p = mmap(NULL, WJ_RESERVE + 2 * BESIDE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return -ENOMEM;
 	native.allocations++;
-	*base = (u64)p;
+	*base = (u64)p + BESIDE;
 	return 0;
 }
 
@@ -182,7 +271,7 @@ int wj_memory_grow(u64 base, u64 old_size, u64 new_size)
 void wj_memory_release(u64 base)
 {
 	native.allocations--;
-	munmap((void *)base, WJ_RESERVE);
+	munmap((void *)(base - BESIDE), WJ_RESERVE + 2 * BESIDE);
 }
 
 int wj_copy_from_user(void *dst, u64 src, size_t size)
