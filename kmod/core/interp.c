@@ -165,96 +165,99 @@ static struct frame *push_frame(struct wj_store *store, struct wj_instance *inst
 	return frame;
 }
 
-/* Linear memory is little-endian; so a value's bytes, of which the first `size` are there. */
-static u64 little_endian(u64 value)
+/* Linear memory is little-endian: the lowest `size` bytes of a value, in this machine's order. */
+static u64 little_endian(u64 value, u32 size)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return __builtin_bswap64(value);
+	return __builtin_bswap64(value) >> (64 - 8 * size);
 #else
+	(void)size;
 	return value;
 #endif
 }
 
+static bool in_memory(const struct wj_instance *inst, u64 address, u32 size)
+{
+	return inst->memory && address + size <= inst->memory->size;
+}
+
 static int load(const struct wj_instance *inst, u64 address, u32 size, u64 *ret)
 {
-	u64 value = 0;
-
-	if (!inst->memory || address + size > inst->memory->size ||
-	    wj_copy_from_user(&value, inst->memory_base + address, size))
+	if (!in_memory(inst, address, size) || wj_load_user(inst->memory_base + address, size, ret))
 		return WJ_TRAP_OUT_OF_BOUNDS;
-	*ret = little_endian(value);
+	*ret = little_endian(*ret, size);
 	return 0;
 }
 
 static int store(const struct wj_instance *inst, u64 address, u32 size, u64 value)
 {
-	value = little_endian(value);
-	if (!inst->memory || address + size > inst->memory->size ||
-	    wj_copy_to_user(inst->memory_base + address, &value, size))
+	value = little_endian(value, size);
+	if (!in_memory(inst, address, size) || wj_store_user(inst->memory_base + address, size, value))
 		return WJ_TRAP_OUT_OF_BOUNDS;
 	return 0;
 }
 
-/* Nothing else runs in this memory, so one step after the other is atomic enough. */
-static int atomic(const struct wj_instance *inst, u64 address, u32 size, u64 *old)
+/* What atomic accesses see is in one order for all processes that share the memory. */
+static int atomic_load(const struct wj_instance *inst, u64 address, u32 size, u64 *ret)
+{
+	int trap;
+
+	if (address & (size - 1))
+		return WJ_TRAP_UNALIGNED_ATOMIC;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	trap = load(inst, address, size, ret);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return trap;
+}
+
+/* *expected becomes what was there; if that is the same, `desired` replaces it. */
+static int compare_exchange(const struct wj_instance *inst, u64 address, u32 size, u64 *expected,
+			    u64 desired)
 {
 	if (address & (size - 1))
 		return WJ_TRAP_UNALIGNED_ATOMIC;
-	return load(inst, address, size, old);
+	*expected = little_endian(*expected, size);
+	if (!in_memory(inst, address, size) ||
+	    wj_cmpxchg_user(inst->memory_base + address, size, expected, little_endian(desired, size)))
+		return WJ_TRAP_OUT_OF_BOUNDS;
+	*expected = little_endian(*expected, size);
+	return 0;
 }
 
-static int atomic_store(const struct wj_instance *inst, u64 address, u32 size, u64 value)
+static u64 modified(enum wj_rmw kind, u64 old, u64 operand)
 {
-	if (address & (size - 1))
-		return WJ_TRAP_UNALIGNED_ATOMIC;
-	return store(inst, address, size, value);
-}
-
-static int rmw(struct frame *frame, const struct wj_insn *insn, u32 size)
-{
-	u64 address = frame->r[insn->b] + insn->index, operand = frame->r[insn->a], old, value;
-	int trap = atomic(frame->inst, address, size, &old);
-
-	if (trap)
-		return trap;
-	switch ((enum wj_rmw)insn->kind) {
+	switch (kind) {
 	case WJ_RMW_ADD:
-		value = old + operand;
-		break;
+		return old + operand;
 	case WJ_RMW_SUB:
-		value = old - operand;
-		break;
+		return old - operand;
 	case WJ_RMW_AND:
-		value = old & operand;
-		break;
+		return old & operand;
 	case WJ_RMW_OR:
-		value = old | operand;
-		break;
+		return old | operand;
 	case WJ_RMW_XOR:
-		value = old ^ operand;
-		break;
+		return old ^ operand;
 	case WJ_RMW_XCHG:
-	default:
-		value = operand;
+	case WJ_RMW_COUNT:
 		break;
 	}
-	frame->r[0] = old;
-	return store(frame->inst, address, size, value);
+	return operand;
 }
 
-static int compare_exchange(struct frame *frame, const struct wj_insn *insn, u32 size)
+/* *old: what was there. */
+static int rmw(const struct wj_instance *inst, enum wj_rmw kind, u64 address, u32 size, u64 operand,
+	       u64 *old)
 {
-	u64 address = frame->r[insn->b] + insn->index, expected = frame->r[0], old;
-	u64 mask = ~0ull >> (64 - 8 * size);
-	int trap = atomic(frame->inst, address, size, &old);
+	u64 seen;
+	int trap = atomic_load(inst, address, size, old);
 
-	if (trap)
-		return trap;
-	frame->r[0] = old;
-	/* A narrow access looks at the low bits of what is expected, as CMPXCHG does. */
-	if (old != (expected & mask))
-		return 0;
-	return store(frame->inst, address, size, frame->r[insn->a]);
+	while (!trap) {
+		seen = *old;
+		trap = compare_exchange(inst, address, size, old, modified(kind, seen, operand));
+		if (*old == seen)
+			break;
+	}
+	return trap;
 }
 
 static bool compare(u8 cc, bool wide, u64 a, u64 b)
@@ -468,24 +471,30 @@ static struct frame *leave(struct frame *frame)
 
 #define CASE_ATOMIC_LOAD(op, size)					\
 	case WJ_OP_##op:						\
-		trap = atomic(inst, R(a) + insn.index, size, &value);	\
+		trap = atomic_load(inst, R(a) + insn.index, size, &value); \
 		if (!trap)						\
 			R(d) = value;					\
 		break;
 
 #define CASE_ATOMIC_STORE(op, size)					\
 	case WJ_OP_##op:						\
-		trap = atomic_store(inst, R(b) + insn.index, size, R(a)); \
+		trap = rmw(inst, WJ_RMW_XCHG, R(b) + insn.index, size, R(a), &value); \
 		break;
 
 #define CASE_RMW(op, size)						\
 	case WJ_OP_##op:						\
-		trap = rmw(frame, &insn, size);				\
+		trap = rmw(inst, insn.kind, R(b) + insn.index, size, R(a), &value); \
+		if (!trap)						\
+			r[0] = value;					\
 		break;
 
+/* A narrow access looks at the low bits of what is expected, as CMPXCHG does. */
 #define CASE_CMPXCHG(op, size)						\
 	case WJ_OP_##op:						\
-		trap = compare_exchange(frame, &insn, size);		\
+		value = r[0] & ~0ull >> (64 - 8 * size);		\
+		trap = compare_exchange(inst, R(b) + insn.index, size, &value, R(a)); \
+		if (!trap)						\
+			r[0] = value;					\
 		break;
 
 #define CASE_BRANCH(op, condition)					\
@@ -782,6 +791,7 @@ static int run(struct frame **top)
 		CASE_CMPXCHG(I64_ATOMIC_CMPXCHG16, 2)
 		CASE_CMPXCHG(I64_ATOMIC_CMPXCHG32, 4)
 		case WJ_OP_ATOMIC_FENCE:
+			__atomic_thread_fence(__ATOMIC_SEQ_CST);
 			break;
 
 		/* Floats: bits that only move are dealt with here. */

@@ -67,6 +67,14 @@ int wj_zero_user(u64 dst, size_t size);
 /* Overlapping is fine; both ends are user addresses. */
 int wj_move_user(u64 dst, u64 src, size_t size);
 int wj_fill_user(u64 dst, u8 byte, size_t size);
+/*
+ * Single accesses: where the address is a multiple of `size` (1, 2, 4 or 8), no other process
+ * sees or leaves half of one.  Values are zero-extended.  0 or -EFAULT.
+ */
+int wj_load_user(u64 src, size_t size, u64 *ret);
+int wj_store_user(u64 dst, size_t size, u64 value);
+/* Aligned, sequentially consistent: *expected becomes what was there; `desired` if it was the same. */
+int wj_cmpxchg_user(u64 at, size_t size, u64 *expected, u64 desired);
 
 /*
  * The system call `nr` (native number), as the guest's own: credentials, descriptors,

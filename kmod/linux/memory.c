@@ -168,6 +168,51 @@ int wj_copy_to_user(u64 dst, const void *src, size_t size)
 	return copy_to_user((void __user *)dst, src, size) ? -EFAULT : 0;
 }
 
+int wj_load_user(u64 src, size_t size, u64 *ret)
+{
+	int err;
+
+	switch (size) {
+	case 1:
+		err = get_user(*ret, (u8 __user *)src);
+		break;
+	case 2:
+		err = get_user(*ret, (u16 __user *)src);
+		break;
+	case 4:
+		err = get_user(*ret, (u32 __user *)src);
+		break;
+	default:
+		err = get_user(*ret, (u64 __user *)src);
+	}
+	return err;
+}
+
+int wj_store_user(u64 dst, size_t size, u64 value)
+{
+	switch (size) {
+	case 1:
+		return put_user((u8)value, (u8 __user *)dst);
+	case 2:
+		return put_user((u16)value, (u16 __user *)dst);
+	case 4:
+		return put_user((u32)value, (u32 __user *)dst);
+	}
+	return put_user(value, (u64 __user *)dst);
+}
+
+/* switch.S */
+int wj_user_cmpxchg(u64 at, size_t size, u64 *expected, u64 desired);
+
+int wj_cmpxchg_user(u64 at, size_t size, u64 *expected, u64 desired)
+{
+	if (!access_ok((void __user *)at, size))
+		return -EFAULT;
+	might_fault();
+	barrier_nospec();
+	return wj_user_cmpxchg(at, size, expected, desired);
+}
+
 /* switch.S: what is left to do after a fault. */
 size_t wj_user_fill(u64 dst, u8 byte, size_t size);
 size_t wj_user_move_up(u64 dst, u64 src, size_t size);

@@ -104,4 +104,36 @@ SYM_FUNC_START(wj_user_move_down)
 	_ASM_EXTABLE(6b, 7b)
 SYM_FUNC_END(wj_user_move_down)
 
+/*
+ * int wj_user_cmpxchg(u64 at, size_t size, u64 *expected, u64 desired): wj_cmpxchg_user, whose
+ * caller has checked the address.
+ */
+SYM_FUNC_START(wj_user_cmpxchg)
+	movq (%rdx), %rax
+	ASM_STAC
+	cmpl $4, %esi
+	ja 4f
+	je 3f
+	cmpl $1, %esi
+	ja 2f
+1:	lock cmpxchgb %cl, (%rdi)
+	jmp 5f
+2:	lock cmpxchgw %cx, (%rdi)
+	jmp 5f
+3:	lock cmpxchgl %ecx, (%rdi)
+	jmp 5f
+4:	lock cmpxchgq %rcx, (%rdi)
+5:	ASM_CLAC
+	movq %rax, (%rdx)
+	xorl %eax, %eax
+	RET
+6:	ASM_CLAC
+	movl $-14, %eax			/* -EFAULT */
+	RET
+	_ASM_EXTABLE(1b, 6b)
+	_ASM_EXTABLE(2b, 6b)
+	_ASM_EXTABLE(3b, 6b)
+	_ASM_EXTABLE(4b, 6b)
+SYM_FUNC_END(wj_user_cmpxchg)
+
 	.section .note.GNU-stack, "", @progbits

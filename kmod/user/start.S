@@ -137,6 +137,71 @@ wj_user_set:
 	xorl %eax, %eax
 	ret
 	.size wj_user_set, . - wj_user_set
+
+/*
+ * int wj_load_user(u64 src, size_t size, u64 *ret)
+ * int wj_store_user(u64 dst, size_t size, u64 value)
+ * int wj_cmpxchg_user(u64 at, size_t size, u64 *expected, u64 desired)
+ *
+ * platform.h; size is 1, 2, 4 or 8.
+ */
+	.globl wj_load_user, wj_store_user, wj_cmpxchg_user
+	.type wj_load_user, @function
+wj_load_user:
+	cmpl $4, %esi
+	ja 8f
+	je 4f
+	cmpl $1, %esi
+	ja 2f
+	movzbl (%rdi), %eax
+	jmp 1f
+2:	movzwl (%rdi), %eax
+	jmp 1f
+4:	movl (%rdi), %eax
+	jmp 1f
+8:	movq (%rdi), %rax
+1:	movq %rax, (%rdx)
+	xorl %eax, %eax
+	ret
+	.size wj_load_user, . - wj_load_user
+
+	.type wj_store_user, @function
+wj_store_user:
+	xorl %eax, %eax
+	cmpl $4, %esi
+	ja 8f
+	je 4f
+	cmpl $1, %esi
+	ja 2f
+	movb %dl, (%rdi)
+	ret
+2:	movw %dx, (%rdi)
+	ret
+4:	movl %edx, (%rdi)
+	ret
+8:	movq %rdx, (%rdi)
+	ret
+	.size wj_store_user, . - wj_store_user
+
+	.type wj_cmpxchg_user, @function
+wj_cmpxchg_user:
+	movq (%rdx), %rax
+	cmpl $4, %esi
+	ja 8f
+	je 4f
+	cmpl $1, %esi
+	ja 2f
+	lock cmpxchgb %cl, (%rdi)
+	jmp 1f
+2:	lock cmpxchgw %cx, (%rdi)
+	jmp 1f
+4:	lock cmpxchgl %ecx, (%rdi)
+	jmp 1f
+8:	lock cmpxchgq %rcx, (%rdi)
+1:	movq %rax, (%rdx)
+	xorl %eax, %eax
+	ret
+	.size wj_cmpxchg_user, . - wj_cmpxchg_user
 wj_user_access_last:
 wj_user_access_fault:
 	movl $-14, %eax			/* -EFAULT */

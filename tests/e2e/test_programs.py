@@ -40,8 +40,6 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def test_same_as_native(
     name: str, host: Host, guest: Callable[[str], Path], native: Callable[[str], Path]
 ) -> None:
-    if name == "mapping" and host.engine == "interp":
-        pytest.skip("the interpreter's atomics are not atomic between processes yet: locks can hang")
     expected = subprocess.run(
         [native(name)], env={"PATH": os.environ["PATH"], **ENVIRONMENT}, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=120, check=True,

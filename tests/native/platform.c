@@ -304,6 +304,70 @@ int wj_fill_user(u64 dst, u8 byte, size_t size)
 	return 0;
 }
 
+/* One access of a type wherever the compiler and the machine have one for it, aligned or not. */
+#define LOAD(type)							\
+	do {								\
+		type value;						\
+									\
+		memcpy(&value, (const void *)src, sizeof(value));	\
+		*ret = value;						\
+	} while (0)
+
+int wj_load_user(u64 src, size_t size, u64 *ret)
+{
+	if (size == 1)
+		LOAD(u8);
+	else if (size == 2)
+		LOAD(u16);
+	else if (size == 4)
+		LOAD(u32);
+	else
+		LOAD(u64);
+	return 0;
+}
+
+#define STORE(type)							\
+	do {								\
+		type narrow = (type)value;				\
+									\
+		memcpy((void *)dst, &narrow, sizeof(narrow));		\
+	} while (0)
+
+int wj_store_user(u64 dst, size_t size, u64 value)
+{
+	if (size == 1)
+		STORE(u8);
+	else if (size == 2)
+		STORE(u16);
+	else if (size == 4)
+		STORE(u32);
+	else
+		STORE(u64);
+	return 0;
+}
+
+#define CMPXCHG(type)							\
+	do {								\
+		type old = (type)*expected;				\
+									\
+		__atomic_compare_exchange_n((type *)at, &old, (type)desired, false, \
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+		*expected = old;					\
+	} while (0)
+
+int wj_cmpxchg_user(u64 at, size_t size, u64 *expected, u64 desired)
+{
+	if (size == 1)
+		CMPXCHG(u8);
+	else if (size == 2)
+		CMPXCHG(u16);
+	else if (size == 4)
+		CMPXCHG(u32);
+	else
+		CMPXCHG(u64);
+	return 0;
+}
+
 int wj_breathe(void)
 {
 	return 0;
