@@ -513,6 +513,8 @@ static int run_from(struct wj_process *p, enum wj_stage stage, u32 status)
 
 int wj_process_continue(struct wj_process *p, int trap, u32 value)
 {
+	if (p->host->exports.main == WJ_NO_EXPORT)
+		value = 0;	/* _start returns nothing */
 	if (trap && !p->unwind)
 		p->unwind = trap;
 	if (p->host->stage == WJ_STAGE_EXIT) {
@@ -542,6 +544,29 @@ static int run_named(struct wj_process *p, const char *name)
 		wj_log("pywasmjit: %s cannot be invoked (error %d)", name, -ret);
 	p->exit_status = !ret ? 0 : ret == -ENOMEM || ret == -EIO ? 71 : 65;
 	return WJ_TRAP_EXIT;
+}
+
+/* Is there an entry, and may it be called as one? */
+static bool check_entry(struct wj_process *p)
+{
+	const struct wj_host_state *h = p->host;
+	const struct wj_func_type *type;
+
+	if (h->exports.main != WJ_NO_EXPORT) {
+		type = wj_instance_func_type(p->inst, h->exports.main);
+		if (same_signature(type, "i:ii") || same_signature(type, "i:"))
+			return true;
+		wj_log("pywasmjit: the module's main has a wrong type: it takes (i32, i32) or nothing, and returns an i32");
+		return false;
+	}
+	if (h->exports.start != WJ_NO_EXPORT) {
+		if (same_signature(wj_instance_func_type(p->inst, h->exports.start), "v:"))
+			return true;
+		wj_log("pywasmjit: the module's _start has a wrong type: it takes and returns nothing");
+		return false;
+	}
+	wj_log("pywasmjit: the module exports neither main nor _start: it is a library (--invoke calls a function of it)");
+	return false;
 }
 
 int wj_process_run(struct wj_process *p)
@@ -577,7 +602,7 @@ int wj_process_run(struct wj_process *p)
 	name = wj_setting(p, "invoke=");
 	if (name)
 		return run_named(p, name);
-	if (h->exports.main == WJ_NO_EXPORT && h->exports.start == WJ_NO_EXPORT)
+	if (!check_entry(p))
 		return -ENOEXEC;
 	return run_from(p, WJ_STAGE_START, 0);
 }

@@ -79,7 +79,7 @@ int wj_process_bind(struct wj_process *p, const struct wj_image *image, struct w
 /*
  * p->inst is set: find the entry (Emscripten's main or _start), run constructors, main and
  * exit handlers.  Returns WJ_TRAP_EXIT with p->exit_status, or the trap that ended the guest;
- * -ENOEXEC if there is no entry point.
+ * -ENOEXEC if there is no entry point of a right type, which it has logged.
  */
 int wj_process_run(struct wj_process *p);
 /*

@@ -173,7 +173,6 @@ static void ended(struct wj_context *c, int trap)
 	if (trap == WJ_TRAP_EXIT) {
 		status = p->exit_status;
 	} else if (trap == -ENOEXEC) {
-		wj_log("pywasmjit: the module exports neither main nor _start: it is a library (--invoke calls a function of it)");
 		status = 65;	/* EX_DATAERR */
 	} else {
 		wj_process_report_trap(p, trap);

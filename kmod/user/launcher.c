@@ -205,10 +205,8 @@ static int run(struct wj_process *p, const u8 *bytes, size_t size)
 			    error.message ? error.message : "the module cannot be instantiated", ret);
 	signals_init(p);
 	ret = wj_process_run(p);
-	if (ret == -ENOEXEC) {
-		wj_log("pywasmjit: the module exports neither main nor _start: it is a library (--invoke calls a function of it)");
+	if (ret == -ENOEXEC)
 		return EXIT_DATAERR;
-	}
 	if (launch.stats) {
 		wj_instance_stats(p->inst, &stats);
 		write_stats(&stats);

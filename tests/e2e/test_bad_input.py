@@ -221,12 +221,37 @@ def test_unknown_import(host: Host, tmp_path: Path) -> None:
         ('(import "env" "memory" (memory 1))', ["not a function", "env.memory"]),
         ('(memory 1) (func (export "other"))', ["exports neither main nor _start"]),
         ('(memory 1) (global (export "_start") i32 (i32.const 0))', ["exports neither main nor _start"]),
+        ('(memory 1) (func (export "_start") (param i32))', ["_start has a wrong type"]),
+        ('(memory 1) (func (export "_start") (result i32) (i32.const 0))', ["_start has a wrong type"]),
+        ('(memory 1) (func (export "main") (param i32))', ["main has a wrong type"]),
+        ('(memory 1) (func (export "main") (param i64 i32) (result i32) (i32.const 0))', ["main has a wrong type"]),
+        ('(memory 1) (func (export "main") (result f32) (f32.const 0))', ["main has a wrong type"]),
+        ('(memory 1) (func (export "main")) (func (export "_start"))', ["main has a wrong type"]),
         ('(memory 1) (data (i32.const 65536) "x") (func (export "_start"))',
          ["cannot be instantiated: out of bounds"]),
     ],
 )  # fmt: skip
 def test_module_that_cannot_start(text: str, words: list[str], tmp_path: Path) -> None:
-    refused(execute(wat(tmp_path / "some.wasm", f"(module {text})")), 65, *words)
+    file = wat(tmp_path / "some.wasm", f"(module {text})")
+    image = tmp_path / "some.image"
+    refused(execute(file), 65, *words)
+    assert pywasmjit("compile", file, "-o", image).returncode == 0
+    refused(execute(image), 65, *words)
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ('(func (export "_start"))', 0),
+        ('(func (export "main") (result i32) (i32.const 3))', 3),
+        ('(func (export "main") (param i32 i32) (result i32) (local.get 0)) (global $p (mut i32) (i32.const 1024))'
+         ' (func (export "stackAlloc") (param i32) (result i32) (global.get $p))', 1),
+    ],
+)  # fmt: skip
+def test_entries(text: str, status: int, host: Host, tmp_path: Path) -> None:
+    """Each type that an entry may have."""
+    done = host.run(wat(tmp_path / "some.wasm", f"(module (memory 1) {text})"))
+    assert (done.returncode, done.stderr) == (status, b"")
 
 
 def test_memory_limit(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ir_text import parse
+from regalloc_model import run_body, run_ir
 
 from pywasmjit.lower.backend import allocate_and_emit
 from pywasmjit.lower.check import check_body
@@ -521,6 +522,46 @@ b4:
   RET v5
 """)
     assert text.count("POLL") == 1
+
+
+def test_slot_read_only_on_an_edge_lives_until_then() -> None:
+    """v1 is loaded when b0 ends, and v4 is spilled meanwhile: each needs a slot of its own.
+
+    The edge's other half, v7, is in memory, so that the whole edge is one parallel copy.
+    """
+    fn = parse("""
+func (i32, f64, f64) -> (f64)
+b0:
+  v0:i32 = PARAM [0]
+  v1:f64 = PARAM [1]
+  v2:f64 = PARAM [2]
+  v3:i32 = CALL v0 [1]
+  v4:f64 = F64_CONVERT_I32_S v3
+  v5:i32 = CALL v3 [1]
+  F64_STORE v4, v5 [0]
+  BR -> b1
+b1:
+  v6:f64 = PHI v1, v10
+  v7:f64 = PHI v2, v9
+  v8:i32 = PHI v0, v12
+  F64_STORE v6, v8 [8]
+  v11:i32 = CALL v8 [1]
+  v13:i32 = CALL v11 [1]
+  v14:f64 = F64_CONVERT_I32_S v13
+  v9:f64 = F64_ADD v7, v14
+  v15:i32 = CALL v13 [1]
+  v10:f64 = F64_CONVERT_I32_S v15
+  v12:i32 = I32_ADD_IMM v8 [1]
+  I32_BR_IF_IMM v12 [LT_S 7] -> b1, b2
+b2:
+  RET v9
+""")
+    expected = run_ir(fn, [3, 11, 22])
+    assert isinstance(expected[0], list)
+    body = allocate_and_emit(fn)
+    text = disassemble(body)
+    assert "slots 0" in text
+    assert run_body(body, fn.params, fn.results, [3, 11, 22]) == expected
 
 
 def test_cold_code_does_not_cost_the_rest() -> None:

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from ring0 import HERE, LAUNCHER, Ring0
+
+from pywasmjit import launch
 
 
 def test_hello(ring0: Ring0) -> None:
@@ -49,6 +53,19 @@ def test_trace(ring0: Ring0) -> None:
                      text, re.MULTILINE)
     exits = re.findall(r"^\[pid (\d+)\] proc_exit\(", text, re.MULTILINE)
     assert len(set(exits)) > 5
+
+
+def test_entry_of_a_wrong_type(ring0: Ring0, tmp_path: Path) -> None:
+    text = '(module (memory 1) (func (export "_start") (param i32)))'
+    wasm = subprocess.run(
+        ["wat2wasm", "--output=/dev/stdout", "-"], input=text.encode(), capture_output=True, check=True
+    ).stdout
+    image = tmp_path / "entry.img"
+    image.write_bytes(launch.lower(wasm, lambda line: None))
+    there = ring0.machine.copy_in(image, HERE)
+    result = ring0.machine.run([LAUNCHER, "--host=kernel", f"--image={there}", "--", "entry"])
+    assert result.status == 65
+    assert "the module's _start has a wrong type" in result.text
 
 
 @pytest.mark.parametrize(
