@@ -65,6 +65,7 @@ int wj_instance_clone(const struct wj_instance *from, struct wj_store *store, vo
 	memset(&copy->stats, 0, sizeof(copy->stats));
 	copy->stats.functions_jitted = from->stats.functions_jitted;
 	copy->stats.code_bytes = from->stats.code_bytes;
+	copy->stats.jit_ns = from->stats.jit_ns;
 	MOVE(copy, from, tables);
 	MOVE(copy, from, globals);
 	MOVE(copy, from, bindings);

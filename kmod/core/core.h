@@ -128,10 +128,14 @@ struct wj_frame {
 };
 u32 wj_backtrace(struct wj_instance *inst, struct wj_frame *frames, u32 max);
 
+/* Of `count` rising keys, each the first of `stride` words: the index of the first that is >= key. */
+u32 wj_lower_bound(const u32 *keys, u32 stride, u32 count, u32 key);
+
 /* Counters: what ran where. */
 struct wj_stats {
 	u64 functions_jitted, functions_interpreted;	/* of the image, as instantiated */
-	u64 code_bytes, host_calls, traps, jit_ns;
+	u64 code_bytes, host_calls, traps;
+	u64 jit_ns;	/* that compiling the image took, in whichever process that was */
 };
 void wj_instance_stats(struct wj_instance *inst, struct wj_stats *stats);
 

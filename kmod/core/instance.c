@@ -39,6 +39,12 @@ size_t __attribute__((weak)) wj_code_size(const struct wj_code *code)
 	return 0;
 }
 
+u64 __attribute__((weak)) wj_code_ns(const struct wj_code *code)
+{
+	(void)code;
+	return 0;
+}
+
 void wj_image_layout(const struct wj_image *image, struct wj_layout *layout)
 {
 	u32 at = (sizeof(struct wj_instance) + 7) & ~7u;
@@ -321,6 +327,7 @@ static int prepare_engine(struct wj_instance *inst, struct wj_error *error)
 	}
 	inst->stats.functions_jitted = defined;
 	inst->stats.code_bytes = wj_code_size(image->code);
+	inst->stats.jit_ns = wj_code_ns(image->code);
 	return 0;
 }
 

@@ -311,6 +311,7 @@ int wj_jit_compile(struct wj_image *image, struct wj_error *error, struct wj_cod
 void wj_code_destroy(struct wj_code *code);
 const void *wj_code_entry(const struct wj_code *code, u32 function);
 size_t wj_code_size(const struct wj_code *code);
+u64 wj_code_ns(const struct wj_code *code);	/* how long compiling took */
 /*
  * Run function `index` (defined, not imported) with args as for wj_call, on the guest
  * stack below `inst->guest_sp`.  0 or a trap, with inst->frames filled.

@@ -465,6 +465,7 @@ int wj_jit_compile_for(struct wj_image *image, u32 features, u32 mitigations,
 {
 	struct wj_jit *j = wj_alloc(sizeof(*j));
 	struct wj_code *code = wj_alloc(sizeof(*code));
+	u64 start = wj_clock_ns();
 	size_t bytes = 0;
 	u32 i;
 	int err;
@@ -504,6 +505,7 @@ int wj_jit_compile_for(struct wj_image *image, u32 features, u32 mitigations,
 		wj_code_destroy(code);
 		return err;
 	}
+	code->ns = wj_clock_ns() - start;
 	*ret = code;
 	return 0;
 }

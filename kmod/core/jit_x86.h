@@ -152,6 +152,7 @@ struct wj_code {
 	u32 n_sites;
 	struct wj_fixup *fixups;
 	u32 n_fixups;
+	u64 ns;			/* what compiling took */
 };
 
 /* A new element, zeroed; errors go to j->e.error and give a dummy. */

@@ -105,6 +105,9 @@ u32 wj_poll_mask(void);
 /* Called now and then while an image is loaded: lets others run.  -EINTR: the process is to die. */
 int wj_breathe(void);
 
+/* Nanoseconds of a clock that is never set, for figures. */
+u64 wj_clock_ns(void);
+
 /* Random bytes for offsets and blinding. */
 void wj_random(void *dst, size_t size);
 

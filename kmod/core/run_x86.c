@@ -12,36 +12,21 @@ size_t wj_code_size(const struct wj_code *code)
 	return code->exec.size;
 }
 
+u64 wj_code_ns(const struct wj_code *code)
+{
+	return code->ns;
+}
+
 /* The last function that starts at or before `pc`; entries rise with the index. */
 static u32 find_function(const struct wj_code *code, u32 pc)
 {
-	u32 low = 0, high = code->n_functions;
-
-	while (high - low > 1) {
-		u32 middle = low + (high - low) / 2;
-
-		if (code->entries[middle] <= pc)
-			low = middle;
-		else
-			high = middle;
-	}
-	return low;
+	return wj_lower_bound(code->entries, 1, code->n_functions, pc + 1) - 1;
 }
 
 /* The first site at or after `pc`, a number of them. */
 static u32 find_site(const struct wj_code *code, u32 pc)
 {
-	u32 low = 0, high = code->n_sites;
-
-	while (low < high) {
-		u32 middle = low + (high - low) / 2;
-
-		if (code->sites[middle].pc < pc)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return wj_lower_bound((const u32 *)code->sites, sizeof(*code->sites) / 4, code->n_sites, pc);
 }
 
 static bool in_functions(const struct wj_code *code, u64 pc, u32 *offset)

@@ -16,6 +16,21 @@ int wj_poll_if_due(struct wj_instance *inst)
 	return *(volatile u32 *)inst->poll_flags & wj_poll_mask() ? wj_poll(inst) : 0;
 }
 
+u32 wj_lower_bound(const u32 *keys, u32 stride, u32 count, u32 key)
+{
+	u32 low = 0, high = count;
+
+	while (low < high) {
+		u32 middle = low + (high - low) / 2;
+
+		if (keys[(size_t)middle * stride] < key)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 static bool in_range(u64 start, u64 size, u64 limit)
 {
 	return size <= limit && start <= limit - size;

@@ -4,6 +4,7 @@
 #include <linux/mman.h>
 #include <linux/random.h>
 #include <linux/slab.h>
+#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include "kernel.h"
@@ -261,6 +262,11 @@ int wj_move_user(u64 dst, u64 src, size_t size)
 			return -EFAULT;
 	}
 	return 0;
+}
+
+u64 wj_clock_ns(void)
+{
+	return ktime_get_ns();
 }
 
 void wj_random(void *dst, size_t size)

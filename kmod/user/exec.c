@@ -81,22 +81,15 @@ bool exec_fixup(u64 pc, u64 *landing)
 {
 	for (u32 i = 0; i < MAX_CODES; i++) {
 		const struct code *code = &codes[i];
-		u32 low = 0, high = code->count, offset;
+		u32 offset, at;
 
 		if (pc - (u64)code->exec.code >= code->exec.size)
 			continue;
 		offset = pc - (u64)code->exec.code;
-		while (low < high) {
-			u32 middle = low + (high - low) / 2;
-
-			if (code->fixups[middle].fault < offset)
-				low = middle + 1;
-			else
-				high = middle;
-		}
-		if (low == code->count || code->fixups[low].fault != offset)
+		at = wj_lower_bound((const u32 *)code->fixups, sizeof(*code->fixups) / 4, code->count, offset);
+		if (at == code->count || code->fixups[at].fault != offset)
 			return false;
-		*landing = (u64)code->exec.code + code->fixups[low].landing;
+		*landing = (u64)code->exec.code + code->fixups[at].landing;
 		return true;
 	}
 	return false;

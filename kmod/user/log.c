@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* wj_log: one line on descriptor 2, in one write so that lines of processes do not mix. */
+#include <linux/time_types.h>
+#include <linux/time.h>
 #include <stdarg.h>
 #include "../host/wj_text.h"
 #include "user.h"
@@ -68,6 +70,14 @@ void wj_log(const char *format, ...)
 	va_end(args);
 	line.text[line.used++] = '\n';
 	syscall3(__NR_write, 2, (long)line.text, line.used);
+}
+
+u64 wj_clock_ns(void)
+{
+	struct __kernel_timespec now = { 0 };
+
+	syscall2(__NR_clock_gettime, CLOCK_MONOTONIC, (long)&now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
 void wj_random(void *dst, size_t size)

@@ -89,8 +89,10 @@ class Host:
             assert entry["engine"] == self.engine
             if self.engine == "jit":
                 assert int(entry["functions_jitted"]) > 0 and entry["functions_interpreted"] == 0
+                assert int(entry["jit_ns"]) > 0
             else:
                 assert int(entry["functions_interpreted"]) > 0 and entry["functions_jitted"] == 0
+                assert entry["jit_ns"] == 0
 
 
 @pytest.fixture

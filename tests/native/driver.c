@@ -498,8 +498,8 @@ static void do_stats(void)
 	struct wj_stats s;
 
 	wj_instance_stats(instance(), &s);
-	printf("ok %llx %llx %llx %llx %llx\n", s.functions_jitted, s.functions_interpreted,
-	       s.code_bytes, s.host_calls, s.traps);
+	printf("ok %llx %llx %llx %llx %llx %llx\n", s.functions_jitted, s.functions_interpreted,
+	       s.code_bytes, s.host_calls, s.traps, s.jit_ns);
 }
 
 /* Sets the poll word; the n-th poll from now on traps, 0: the first clears the word. */

@@ -198,7 +198,7 @@ class Instance:
         return self.core.printed.pop()
 
     def stats(self) -> dict[str, int]:
-        names = ("functions_jitted", "functions_interpreted", "code_bytes", "host_calls", "traps")
+        names = ("functions_jitted", "functions_interpreted", "code_bytes", "host_calls", "traps", "jit_ns")
         words = self._command("stats")
         return {name: int(word, 16) for name, word in zip(names, words, strict=True)}
 

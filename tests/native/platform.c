@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <time.h>
 #include <ucontext.h>
 #include "native.h"
 
@@ -404,6 +405,14 @@ int wj_poll(struct wj_instance *inst)
 	if (!native.polls_to_trap)
 		*wj_poll_flags(inst) = 0;
 	return 0;
+}
+
+u64 wj_clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
 }
 
 void wj_random(void *dst, size_t size)

@@ -558,6 +558,7 @@ def test_statistics(engine: Engine) -> None:
     assert stats["functions_jitted"] == (1 if engine.name == JIT else 0)
     assert stats["functions_interpreted"] == (0 if engine.name == JIT else 1)
     assert (stats["code_bytes"] > 0) == (engine.name == JIT)
+    assert (0 < stats["jit_ns"] < 60e9) == (engine.name == JIT)
 
 
 def test_types_of_many(engine: Engine) -> None:

@@ -43,6 +43,8 @@ def test_counters_say_that_it_ran_in_the_kernel(ring0: Ring0) -> None:
     assert '"functions_interpreted": 0' in text
     jitted = re.search(r'"functions_jitted": (\d+)', text)
     assert jitted and int(jitted[1]) > 10
+    nanoseconds = re.search(r'"jit_ns": (\d+)', text)
+    assert nanoseconds and 0 < int(nanoseconds[1]) < 60e9
 
 
 def test_trace(ring0: Ring0) -> None:
