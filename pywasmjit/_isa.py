@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-ISA_HASH: Final = 0x6B1FAA0024FEC892
+ISA_HASH: Final = 0x6ED2A4E09FF65A64
 
 
 class Op(NamedTuple):
@@ -419,9 +419,9 @@ OPS: Final[tuple[Op, ...]] = (
     Op("I64_ATOMIC_CMPXCHG16", "ACAS", "L", "L", "I", frozenset({"M", "S", "X"})),
     Op("I64_ATOMIC_CMPXCHG32", "ACAS", "L", "L", "I", frozenset({"M", "S", "X"})),
     Op("ATOMIC_FENCE", "N", "_", "_", "_", frozenset({"M", "S"})),
-    Op("F32_ADD", "RRR", "F", "F", "F", frozenset()),
+    Op("F32_ADD", "RRR", "F", "F", "F", frozenset({"K"})),
     Op("F32_SUB", "RRR", "F", "F", "F", frozenset()),
-    Op("F32_MUL", "RRR", "F", "F", "F", frozenset()),
+    Op("F32_MUL", "RRR", "F", "F", "F", frozenset({"K"})),
     Op("F32_DIV", "RRR", "F", "F", "F", frozenset()),
     Op("F32_MIN", "RRR", "F", "F", "F", frozenset()),
     Op("F32_MAX", "RRR", "F", "F", "F", frozenset()),
@@ -434,9 +434,9 @@ OPS: Final[tuple[Op, ...]] = (
     Op("F32_NEAREST", "RR", "F", "F", "_", frozenset()),
     Op("F32_SQRT", "RR", "F", "F", "_", frozenset()),
     Op("F32_SET", "SET", "I", "F", "F", frozenset()),
-    Op("F64_ADD", "RRR", "D", "D", "D", frozenset()),
+    Op("F64_ADD", "RRR", "D", "D", "D", frozenset({"K"})),
     Op("F64_SUB", "RRR", "D", "D", "D", frozenset()),
-    Op("F64_MUL", "RRR", "D", "D", "D", frozenset()),
+    Op("F64_MUL", "RRR", "D", "D", "D", frozenset({"K"})),
     Op("F64_DIV", "RRR", "D", "D", "D", frozenset()),
     Op("F64_MIN", "RRR", "D", "D", "D", frozenset()),
     Op("F64_MAX", "RRR", "D", "D", "D", frozenset()),

@@ -33,9 +33,7 @@ FORMAT: Final[list[int]] = [
     PHI_FORMAT,
 ]
 
-# Which operand comes first decides only about the payload of a NaN, which wasm leaves open.
-_SYMMETRIC: Final = ("F32_ADD", "F32_MUL", "F64_ADD", "F64_MUL")
-COMMUTES: Final[list[bool]] = ["K" in op.flags or op.name in _SYMMETRIC for op in OPS]
+COMMUTES: Final[list[bool]] = ["K" in op.flags for op in OPS]
 
 NO_BASE: Final = 15
 

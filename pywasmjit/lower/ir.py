@@ -36,10 +36,10 @@ What the front guarantees besides SSA (checked by verify.py):
     blocks is the proposed layout (cold ones excepted), usually with succs[1] next.
   * Parameters without uses may have no PARAM.
   * Constants (I32_CONST, I64_CONST, F32_CONST, F64_CONST, REF_NULL) that could not be folded
-    into an immediate stand directly before their first use in the block, one value per block
-    and constant, those of phis before the terminator of the predecessor; only float and wide
-    i64 constants of call-free loops stand in front of the loop.  They may be rematerialised
-    anywhere (best on the edge itself when a phi uses them).
+    into an immediate are used in their own block only: they stand directly before their use,
+    those of phis before the terminator of the predecessor.  Float and wide i64 constants,
+    which cost more to make, are shared by the uses up to the next call.  All may be
+    rematerialised anywhere (best on the edge itself when a phi uses them).
   * A value may be unused where its instruction has an effect or may trap (calls, loads).
   * I64_EXTEND_I32_U is a move if the i32 dies there: i32 registers have clear upper halves.
 """
