@@ -163,3 +163,8 @@ clean:
 .PHONY: bench-quick
 bench-quick: setup
 	$(PYTHON) bench/quick.py
+
+## bench-nginx    nginx.wasm in user space under the JIT against native nginx: rates, CPU, memory
+.PHONY: bench-nginx
+bench-nginx: setup
+	$(PYTHON) bench/nginx.py
