@@ -65,6 +65,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def bind(processor: int) -> None:
+    """Run on one processor, if there is more than one."""
+    os.sched_setaffinity(0, {processor % (os.cpu_count() or 1)})
+
+
 def wait(condition: object, what: str, seconds: float = 60) -> None:
     """Until condition() holds."""
     assert callable(condition)
@@ -89,9 +94,7 @@ class Server:
             plain=self.ports[False], sendfile=self.ports[True],
         ))  # fmt: skip
         arguments = ["-p", str(directory), "-c", str(configuration), "-e", str(directory / "error.log")]
-        subprocess.run(
-            [*command, *arguments], check=True, preexec_fn=lambda: os.sched_setaffinity(0, {0})
-        )
+        subprocess.run([*command, *arguments], check=True, preexec_fn=lambda: bind(0))
         wait(self.listens, f"{name} listens")
         self.master = int((directory / "nginx.pid").read_text())
         wait(self.children, f"{name} has a worker")
@@ -138,7 +141,7 @@ def load(server: Server, path: str, sendfile: bool, seconds: int, result: Result
     before = server.cpu()
     text = subprocess.run(
         ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", f"http://127.0.0.1:{server.ports[sendfile]}/{path}"],
-        capture_output=True, text=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, {1 % (os.cpu_count() or 1)}),
+        capture_output=True, text=True, check=True, preexec_fn=lambda: bind(1),
     ).stdout  # fmt: skip
     after = server.cpu()
     done = re.search(r"(\d+) requests in ([\d.]+)s", text)
@@ -204,13 +207,14 @@ def main() -> int:
         ):
             for size_name, size in SIZES.items():
                 for sendfile in (False, True):
-                    if options.size not in (None, size_name) or options.sendfile not in (None, "off on".split()[sendfile]):
+                    how = "on" if sendfile else "off"
+                    if options.size not in (None, size_name) or options.sendfile not in (None, how):
                         continue
                     results = Result(), Result()
                     for _ in range(options.rounds):
                         for server, result in zip((native, guest), results, strict=True):
                             load(server, f"{size}.bin", sendfile, options.seconds, result)
-                    report(f"{size_name}, sendfile {'on' if sendfile else 'off'}", *results)
+                    report(f"{size_name}, sendfile {how}", *results)
             for role in ("master", "worker"):
                 for server in (native, guest):
                     sizes = memory(getattr(server, role))
