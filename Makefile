@@ -19,7 +19,7 @@ help:
 .PHONY: setup
 setup: $(VENV)/.stamp launcher
 
-$(VENV)/.stamp: pyproject.toml scripts/setup.sh
+$(VENV)/.stamp: pyproject.toml scripts/setup.sh scripts/packages.txt
 	@scripts/setup.sh $(VENV)
 	@touch $@
 

@@ -73,6 +73,13 @@ def size(text: str) -> int:
     return min(int(digits) * SIZES[unit], launch.ALL_MEMORY)
 
 
+def file(text: str) -> Path:
+    """A file name; "" is none, and Path takes it for the working directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("the file name is empty")
+    return Path(text)
+
+
 def setting(text: str) -> str:
     """K=V."""
     if "=" not in text or text.startswith("="):
@@ -130,7 +137,7 @@ def build_parser(light: bool = False) -> argparse.ArgumentParser:
     command.add_argument("--trace", action="store_true", help="print host calls on standard error")
     command.add_argument("--stats", default="", metavar="PATH",
                          help="append counters to this file when a guest process ends")
-    command.add_argument("file", type=Path, metavar="FILE", help="a .wasm file or a compiled image")
+    command.add_argument("file", type=file, metavar="FILE", help="a .wasm file or a compiled image")
     rest = command.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARG",
                                 help="the program's arguments")
     rest.required = False  # else a missing FILE is reported as both
@@ -138,21 +145,21 @@ def build_parser(light: bool = False) -> argparse.ArgumentParser:
 
     command = commands.add_parser("compile", help="lower a wasm file to an image", allow_abbrev=False,
                                   description="Lower a wasm file to an image, which exec can run.")
-    command.add_argument("-o", "--output", type=Path, required=True, metavar="IMAGE",
+    command.add_argument("-o", "--output", type=file, required=True, metavar="IMAGE",
                          help="where to write the image")
-    command.add_argument("file", type=Path, metavar="FILE", help="a .wasm file")
+    command.add_argument("file", type=file, metavar="FILE", help="a .wasm file")
     command.set_defaults(function=run_compile)
 
     command = commands.add_parser("validate", help="check a wasm file", allow_abbrev=False,
                                   description="Check a wasm file; no output if it is valid WebAssembly 2.0.")
-    command.add_argument("file", type=Path, metavar="FILE", help="a .wasm file")
+    command.add_argument("file", type=file, metavar="FILE", help="a .wasm file")
     command.set_defaults(function=run_validate)
 
     command = commands.add_parser("objdump", help="show a file's functions, down to machine code",
                                   allow_abbrev=False, description=OBJDUMP)
     command.add_argument("--function", dest="wanted", default="", metavar="NAME|INDEX",
                          help="only this one (default: all)")
-    command.add_argument("file", type=Path, metavar="FILE", help="a .wasm file or a compiled image")
+    command.add_argument("file", type=file, metavar="FILE", help="a .wasm file or a compiled image")
     command.set_defaults(function=run_objdump)
 
     command = commands.add_parser("wast", help="run test scripts of the WebAssembly specification",
@@ -160,7 +167,7 @@ def build_parser(light: bool = False) -> argparse.ArgumentParser:
                                   description="Run test scripts of the WebAssembly specification.")
     command.add_argument("--engine", choices=("jit", "interp", "both"), default="both",
                          help="on which engine (default: both)")
-    command.add_argument("scripts", nargs="*", type=Path, metavar="FILE.wast",
+    command.add_argument("scripts", nargs="*", type=file, metavar="FILE.wast",
                          help="default: the official suite of WebAssembly 2.0 without SIMD")
     command.set_defaults(function=run_wast)
 

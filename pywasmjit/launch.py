@@ -248,6 +248,10 @@ def execute(options: Options) -> int:
     if options.trace:
         command.append("--trace")
     if options.stats:
+        try:
+            open(options.stats, "ab").close()
+        except OSError as error:
+            raise OutputError(f"{options.stats}: {error.strerror}") from error
         command.append(f"--stats={options.stats}")
     settings = grants.settings(
         options.directories, options.listeners, options.environment, options.inherit_environment, os.environ

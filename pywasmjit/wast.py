@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pywasmjit.errors import HostUnavailableError, InputError
+from pywasmjit.errors import HostUnavailableError, InputError, ModuleError
 from pywasmjit.wasm.opcodes import EXTERNREF, F32, F64, FUNCREF, I32, I64
 
 SUITE_VARIABLE: Final = "PYWASMJIT_SPEC_SUITE"
@@ -426,6 +426,9 @@ def _wast2json_version() -> str:
 
 def convert(script: Path, output: Path) -> None:
     """Run wast2json on one script; writes output (.json) and the modules beside it."""
+    if not script.is_file():
+        problem = "not a regular file" if script.exists() else "No such file or directory"
+        raise InputError(f"{script}: {problem}")
     done = subprocess.run(
         ["wast2json", "--disable-simd", str(script), "-o", str(output)],
         capture_output=True,
@@ -434,7 +437,8 @@ def convert(script: Path, output: Path) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise InputError(f"wast2json cannot convert {script}: {done.stderr.strip()}")
+        reason = next(iter(done.stderr.strip().splitlines()), f"wast2json ended with {done.returncode}")
+        raise ModuleError(reason)
 
 
 def converted_suite() -> list[Path]:

@@ -25,7 +25,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
     run = _command(commands, "run", run_command, "boot, run a command, check the kernel's health")
     _add_machine_options(run)
-    run.add_argument("--timeout", type=float, default=600, help="seconds (default: %(default)s)")
+    run.add_argument("--timeout", type=seconds, default=600, help="seconds (default: %(default)s)")
     run.add_argument("--kmsg", action="store_true", help="print the kernel's messages, too")
     run.add_argument(
         "command",
@@ -38,8 +38,26 @@ def add_parser(subparsers: Subparsers) -> None:
     _add_machine_options(shell)
 
     fetch = _command(commands, "fetch", run_fetch, "download kernels and make the root image")
-    fetch.add_argument("series", nargs="*", help=f"of {', '.join(packages.SUITES)} (default: all)")
+    known = ", ".join(packages.SUITES)
+    fetch.add_argument("series", nargs="*", type=series, help=f"of {known} (default: all)")
     fetch.add_argument("--update", action="store_true", help="look for newer kernels")
+
+
+def seconds(text: str) -> float:
+    """A time to wait."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds")
+    return value
+
+
+def series(text: str) -> str:
+    if text not in packages.SUITES:
+        raise argparse.ArgumentTypeError(f"no kernel series {text!r}: known are {', '.join(packages.SUITES)}")
+    return text
 
 
 def _command(
@@ -127,10 +145,10 @@ def run_shell(arguments: argparse.Namespace) -> int:
 def run_fetch(arguments: argparse.Namespace) -> int:
     """Fill the cache."""
     tell_what_takes_long()
-    for series in arguments.series or packages.SUITES:
-        kernel = packages.kernel(series, update=arguments.update)
+    for wanted in arguments.series or packages.SUITES:
+        kernel = packages.kernel(wanted, update=arguments.update)
         rootfs.module_image(kernel)
         rootfs.initramfs(kernel)
-        print(f"{series}: {kernel.release} ({kernel.version}) in {kernel.root}")
+        print(f"{wanted}: {kernel.release} ({kernel.version}) in {kernel.root}")
     print(f"root image: {rootfs.root_image()}")
     return 0

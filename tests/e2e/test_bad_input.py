@@ -429,7 +429,9 @@ def test_kernel_is_missing(hello: Path) -> None:
     "arguments",
     [[], ["bogus"], ["exec"], ["exec", "--bogus", "x"], ["exec", "--host=moon", "x"],
      ["exec", "--env=x", "x"], ["exec", "--max-memory=1X", "x"], ["compile", "x"], ["objdump"],
-     ["validate", "x", "y"]],
+     ["validate", "x", "y"], ["exec", ""], ["compile", "", "-o", "x"], ["compile", "x", "-o", ""], ["validate", ""],
+     ["objdump", ""], ["wast", ""], ["vm"], ["vm", "run", "--timeout=-5", "--", "true"],
+     ["vm", "run", "--timeout=nan", "--", "true"], ["vm", "run", "--kernel=2.4", "--", "true"], ["vm", "fetch", "2.4"]],
 )  # fmt: skip
 def test_wrong_command_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as found:
@@ -454,6 +456,18 @@ def test_verbose(words: list[str], hello: Path, cache: Path, tmp_path: Path) -> 
         for phase in phases:
             assert re.search(rf"^pywasmjit: +\d+\.\d{{3}} s: .*{phase}", text, re.MULTILINE), text
     assert pywasmjit("exec", "--host=user", hello, "-v").stderr == b""
+
+
+def test_counters_that_cannot_be_written(hello: Path) -> None:
+    refused(execute(hello, "--stats=/none/stats"), 73, "/none/stats: No such file or directory")
+
+
+def test_bad_scripts(tmp_path: Path) -> None:
+    script = tmp_path / "bad.wast"
+    refused(pywasmjit("wast", script), 66, f"{script}: No such file or directory")
+    refused(pywasmjit("wast", tmp_path), 66, f"{tmp_path}: not a regular file")
+    script.write_text("(module")
+    refused(pywasmjit("wast", script), 65, f"{script}:1:", "unexpected token")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["objdump"]])
