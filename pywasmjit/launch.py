@@ -31,6 +31,7 @@ MODULE_VERSION = Path("/sys/module/wasm/version")
 IMAGE_MAGIC = b"\0wjimg\0\1"
 WASM_MAGIC = b"\0asm"
 ALL_MEMORY = 1 << 32
+MAX_LINE = 256  # of which the kernel reads `#!`
 MAX_FILE = 256 << 20  # that of images (image.h); and /dev/zero has an end
 
 Note = Callable[[str], None]
@@ -150,7 +151,12 @@ def compile_file(source: Path, target: Path, note: Note) -> None:
 
 
 def image_of(data: bytes, note: Note) -> int:
-    """A descriptor of the image of a wasm file (cached or made now) or of an image file."""
+    """A descriptor of the image of a wasm file (cached or made now) or of an image file.
+
+    Either may follow a line `#!/usr/bin/pywasmjit exec`.
+    """
+    if data[:2] == b"#!":
+        data = data[: MAX_LINE].partition(b"\n")[2] + data[MAX_LINE:]
     if data[:8] == IMAGE_MAGIC:
         return _memory_file(data)
     if data[:6] == IMAGE_MAGIC[:6]:

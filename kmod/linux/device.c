@@ -5,8 +5,10 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
+#include <linux/random.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
+#include <linux/siphash.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "kernel.h"
@@ -14,7 +16,26 @@
 
 #define MAX_STRINGS	(2u << 20)	/* as much as execve takes by default */
 
+#define HASH_PIECE	((size_t)64 << 10)
+
 #define MAX_FORKED	64u		/* copies that wait, per file */
+
+/* Images that further processes can take over. */
+static DEFINE_MUTEX(images_lock);
+static LIST_HEAD(images);
+static siphash_key_t images_key;
+
+u32 wj_images(void)
+{
+	struct list_head *at;
+	u32 n = 0;
+
+	mutex_lock(&images_lock);
+	list_for_each(at, &images)
+		n++;
+	mutex_unlock(&images_lock);
+	return n;
+}
 
 static struct wj_shared *shared_create(void)
 {
@@ -23,6 +44,7 @@ static struct wj_shared *shared_create(void)
 	if (!shared)
 		return NULL;
 	refcount_set(&shared->refs, 1);
+	INIT_LIST_HEAD(&shared->link);
 	if (wj_arena_init(&shared->arena)) {
 		kfree(shared);
 		return NULL;
@@ -32,11 +54,60 @@ static struct wj_shared *shared_create(void)
 
 static void shared_put(struct wj_shared *shared)
 {
-	if (!shared || !refcount_dec_and_test(&shared->refs))
+	if (!shared || !refcount_dec_and_mutex_lock(&shared->refs, &images_lock))
 		return;
+	list_del(&shared->link);
+	mutex_unlock(&images_lock);
 	wj_arena_deinit(&shared->arena);
 	kvfree(shared->bytes);
 	kfree(shared);
+}
+
+/* Not to be steered by whoever makes images; only says which ones to compare. */
+static u64 hash_image(const u8 *bytes, size_t size)
+{
+	u64 hash = size;
+
+	for (size_t at = 0; at < size; at += HASH_PIECE) {
+		hash = siphash_2u64(hash, siphash(bytes + at, min(size - at, HASH_PIECE), &images_key),
+				    &images_key);
+		cond_resched();
+	}
+	return hash;
+}
+
+static bool same_bytes(const u8 *a, const u8 *b, size_t size)
+{
+	for (size_t at = 0; at < size; at += HASH_PIECE) {
+		if (memcmp(a + at, b + at, min(size - at, HASH_PIECE)))
+			return false;
+		cond_resched();
+	}
+	return true;
+}
+
+/*
+ * The same image of the same user, with a reference, or NULL.  Of others' images nobody learns that
+ * they are there, and nobody makes them stay on somebody else's account.
+ */
+static struct wj_shared *find_shared(const u8 *bytes, size_t size, u64 hash, const struct wj_quota *quota)
+{
+	struct wj_shared *shared, *found = NULL;
+
+	mutex_lock(&images_lock);
+	list_for_each_entry(shared, &images, link) {
+		if (shared->hash == hash && shared->size == size && shared->arena.quota == quota) {
+			found = shared;
+			refcount_inc(&found->refs);	/* not 0: that happens under the lock */
+			break;
+		}
+	}
+	mutex_unlock(&images_lock);
+	if (found && !same_bytes(found->bytes, bytes, size)) {
+		shared_put(found);
+		found = NULL;
+	}
+	return found;
 }
 
 static struct wj_context *context_create(struct wj_file *f)
@@ -80,6 +151,8 @@ static void context_destroy(struct wj_context *c)
 {
 	wj_stats_end(c);
 	wj_quota_end_guest(c->own.quota);
+	if (c->loaded)
+		wj_image_destroy(c->shared->image);	/* its reference; the shared one stays */
 	wj_arena_deinit(&c->own);
 	shared_put(c->shared);
 	wj_stacks_destroy(c);
@@ -132,12 +205,75 @@ static int check_image(const struct wj_image *image, struct wj_error *error)
 	return 0;
 }
 
-/* 0, -errno, or a trap. */
-static int load_guest(struct wj_context *c, const struct wj_uapi_load *load, struct wj_error *error)
+/* Verify, compile and bind the image in c->shared->bytes. */
+static int make_image(struct wj_context *c, struct wj_error *error)
+{
+	struct wj_shared *shared = c->shared;
+	int err;
+
+	c->arena = &shared->arena;
+	err = wj_image_create(shared->bytes, shared->size, error, &shared->image);
+	if (!err)
+		err = check_image(shared->image, error);
+	if (!err)
+		err = wj_jit_compile(shared->image, error, &shared->image->code);
+	if (!err) {
+		shared->externs = wj_alloc((wj_image_import_count(shared->image) + 1) * sizeof(*shared->externs));
+		err = shared->externs ? wj_process_bind(&c->process, shared->image, shared->externs, error) : -ENOMEM;
+	}
+	c->arena = &c->own;
+	return err;
+}
+
+/* c->shared: somebody else's or, where nobody has this image yet, a new one.  1 if it was there. */
+static int get_image(struct wj_context *c, const struct wj_uapi_load *load, struct wj_error *error)
+{
+	size_t size = load->image_size;
+	u8 *bytes = kvmalloc(size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	struct wj_extern *externs;
+	u64 hash;
+	int err;
+
+	if (!bytes)
+		return -ENOMEM;
+	if (wj_copy_from_user(bytes, load->image, size)) {
+		kvfree(bytes);
+		return -EFAULT;
+	}
+	hash = hash_image(bytes, size);
+	c->shared = find_shared(bytes, size, hash, c->own.quota);
+	if (c->shared) {
+		kvfree(bytes);
+		/* Again, for what it says about imports that nobody provides. */
+		externs = wj_alloc((wj_image_import_count(c->shared->image) + 1) * sizeof(*externs));
+		if (!externs)
+			return -ENOMEM;
+		err = wj_process_bind(&c->process, c->shared->image, externs, error);
+		wj_free(externs);
+		return err ? err : 1;
+	}
+	c->shared = shared_create();
+	if (!c->shared) {
+		kvfree(bytes);
+		return -ENOMEM;
+	}
+	c->shared->bytes = bytes;
+	c->shared->size = size;
+	c->shared->hash = hash;
+	err = make_image(c, error);
+	if (err)
+		return err;
+	mutex_lock(&images_lock);
+	list_add(&c->shared->link, &images);
+	mutex_unlock(&images_lock);
+	return 0;
+}
+
+/* 0, -errno, or a trap; *shared: the image was there already. */
+static int load_guest(struct wj_context *c, const struct wj_uapi_load *load, struct wj_error *error,
+		      bool *shared)
 {
 	struct wj_process *p = &c->process;
-	struct wj_shared *shared;
-	struct wj_extern *externs = NULL;
 	unsigned long at;
 	int err;
 
@@ -159,31 +295,15 @@ static int load_guest(struct wj_context *c, const struct wj_uapi_load *load, str
 	if (err)
 		return err;
 
-	c->shared = shared = shared_create();
-	if (!shared)
-		return -ENOMEM;
-	shared->bytes = kvmalloc(load->image_size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!shared->bytes)
-		return -ENOMEM;
-	if (wj_copy_from_user(shared->bytes, load->image, load->image_size))
-		return -EFAULT;
-	c->arena = &shared->arena;
-	err = wj_image_create(shared->bytes, load->image_size, error, &shared->image);
+	err = get_image(c, load, error);
+	if (err < 0)
+		return err;
+	*shared = err;
+	err = wj_store_create(&p->store);
 	if (!err)
-		err = check_image(shared->image, error);
-	if (!err)
-		err = wj_jit_compile(shared->image, error, &shared->image->code);
-	if (!err) {
-		externs = wj_alloc((wj_image_import_count(shared->image) + 1) * sizeof(*externs));
-		err = externs ? wj_process_bind(p, shared->image, externs, error) : -ENOMEM;
-	}
-	c->arena = &c->own;
-	if (!err)
-		err = wj_store_create(&p->store);
-	if (!err)
-		err = wj_instance_create(p->store, shared->image, WJ_ENGINE_JIT, externs, p, error,
-					 &p->inst);
-	wj_free(externs);
+		err = wj_instance_create(p->store, c->shared->image, WJ_ENGINE_JIT, c->shared->externs, p,
+					 error, &p->inst);
+	c->loaded = p->inst;
 	return err;
 }
 
@@ -351,12 +471,28 @@ static struct wj_context *find(struct wj_file *f)
 	return NULL;
 }
 
+/* What a program that this task has executed since has left behind. */
+static void forget_old(struct wj_file *f)
+{
+	struct wj_context *c, *next;
+	LIST_HEAD(dead);
+
+	spin_lock(&f->lock);
+	list_for_each_entry_safe(c, next, &f->contexts, link) {
+		if (c->task == current && c->mm != current->mm)
+			list_move(&c->link, &dead);
+	}
+	spin_unlock(&f->lock);
+	contexts_destroy(&dead);
+}
+
 static long ioctl_load(struct file *file, struct wj_uapi_load __user *arg)
 {
 	struct wj_file *f = file->private_data;
 	struct wj_error error = { .function = ~0u };
 	struct wj_uapi_load *load;
 	struct wj_context *c, *other;
+	bool shared = false;
 	long ret;
 
 	load = memdup_user(arg, sizeof(*load));
@@ -374,6 +510,7 @@ static long ioctl_load(struct file *file, struct wj_uapi_load __user *arg)
 	ret = -EBUSY;
 	if (wj_current_context())
 		goto out;
+	forget_old(f);
 	c = context_create(f);
 	if (IS_ERR(c)) {
 		ret = PTR_ERR(c);
@@ -387,9 +524,9 @@ static long ioctl_load(struct file *file, struct wj_uapi_load __user *arg)
 	c->process.trace = load->flags & WJ_LOAD_TRACE;
 	memcpy(c->hidden_fds, load->hidden_fds, sizeof(c->hidden_fds));
 	wj_enter(c);
-	ret = load_guest(c, load, &error);
+	ret = load_guest(c, load, &error, &shared);
 	wj_leave(c);
-	wj_stats_load(c, ret);
+	wj_stats_load(c, ret, shared);
 
 	load->error = ret;
 	load->section = error.section;
@@ -629,6 +766,7 @@ static struct miscdevice device = {
 
 int wj_device_init(void)
 {
+	get_random_bytes(&images_key, sizeof(images_key));
 	return misc_register(&device);
 }
 

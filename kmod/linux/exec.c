@@ -24,6 +24,11 @@
 #include <asm/sync_core.h>
 #include "kernel.h"
 
+#ifndef EX_TYPE_DEFAULT_MCE_SAFE
+bool ex_handler_fault(const struct exception_table_entry *fixup, struct pt_regs *regs, int trap,
+		      unsigned long code, unsigned long address);
+#endif
+
 /* Weak: pool.o comes in when the module is linked for the last time, see Kbuild. */
 extern u8 wj_pool[] __weak;
 
@@ -47,10 +52,30 @@ static struct wj_arena *owners[CHUNKS];
 static u32 lengths[CHUNKS];		/* in chunks, of the allocation that starts here */
 static u32 trampolines;			/* in chunk 0 */
 
+/* Linear memory: go to the landing, also where the memory itself is broken (a machine check). */
+static void set_type(struct exception_table_entry *entry)
+{
+#ifdef EX_TYPE_DEFAULT_MCE_SAFE
+	entry->data = EX_TYPE_DEFAULT_MCE_SAFE;
+#else
+	/* Handlers are functions.  This one changes rax, which no landing looks at. */
+	entry->handler = (int)((unsigned long)ex_handler_fault - (unsigned long)&entry->handler);
+#endif
+}
+
+static void move_type(struct exception_table_entry *to, const struct exception_table_entry *from)
+{
+#ifdef EX_TYPE_DEFAULT_MCE_SAFE
+	to->data = from->data;
+#else
+	to->handler = (int)((unsigned long)&from->handler + from->handler - (unsigned long)&to->handler);
+#endif
+}
+
 static void set_entry(struct exception_table_entry *entry, unsigned long insn, unsigned long fixup)
 {
 	WRITE_ONCE(entry->fixup, (int)(fixup - (unsigned long)&entry->fixup));
-	entry->data = EX_TYPE_DEFAULT_MCE_SAFE;
+	set_type(entry);
 	WRITE_ONCE(entry->insn, (int)(insn - (unsigned long)&entry->insn));
 }
 
@@ -62,7 +87,7 @@ static unsigned long entry_insn(const struct exception_table_entry *entry)
 static void move_entry(struct exception_table_entry *to, const struct exception_table_entry *from)
 {
 	set_entry(to, entry_insn(from), (unsigned long)&from->fixup + from->fixup);
-	to->data = from->data;
+	move_type(to, from);
 }
 
 /* Nothing in this chunk can fault. */

@@ -49,6 +49,9 @@ static struct preempt_ops preempt_operations = {
 };
 
 /* At the start of kernel_fpu_end: the state of whoever computed is not needed any more. */
+#ifndef WJ_HAVE_FTRACE_REGS
+#define ftrace_regs pt_regs
+#endif
 static void notrace fpu_end(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
 			    struct ftrace_regs *regs)
 {

@@ -19,6 +19,7 @@
 #ifndef WJ_KERNEL_H
 #define WJ_KERNEL_H
 
+#include <linux/entry-common.h>
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/percpu.h>
@@ -39,12 +40,19 @@ struct wj_arena {
 	struct wj_quota *quota;		/* of the user who made it: a reference */
 };
 
-/* What the processes that fork makes have in common: the verified image and its code. */
+/*
+ * What processes have in common that run the same image for the same user: those that fork makes,
+ * and others.  Nothing of it changes once it is in the list of images.
+ */
 struct wj_shared {
 	refcount_t refs;
+	struct list_head link;		/* of images */
 	struct wj_arena arena;
 	u8 *bytes;
+	size_t size;
+	u64 hash;
 	struct wj_image *image;
+	struct wj_extern *externs;	/* what its imports are bound to */
 };
 
 enum wj_state {
@@ -111,6 +119,7 @@ struct wj_context {
 	struct wj_level *levels;	/* of a fork's child, outermost first */
 	u32 n_levels;
 	struct wj_arena own, *arena;	/* wj_alloc's is one of own and shared's */
+	bool loaded;			/* holds a reference on the image */
 	bool started;			/* the host stack is in use: system calls leave it */
 	bool expect;			/* the suspended host call waits for a result */
 	char line[WJ_LOG_SIZE];
@@ -126,6 +135,16 @@ DECLARE_PER_CPU(struct wj_context *, wj_current);
 static inline struct wj_context *wj_current_context(void)
 {
 	return this_cpu_read(wj_current);
+}
+
+/* Does anybody look at the system calls of this task: a filter, a tracer, the audit system? */
+static inline bool wj_syscall_work(void)
+{
+#ifdef SYSCALL_WORK_SECCOMP
+	return READ_ONCE(current_thread_info()->syscall_work);
+#else
+	return READ_ONCE(current_thread_info()->flags) & (SYSCALL_ENTER_WORK | SYSCALL_EXIT_WORK);
+#endif
 }
 
 /* fpu.c: from enter to leave, current runs `c` and xmm registers are the guest's. */
@@ -160,12 +179,16 @@ void wj_tick_init(void);
 void wj_tick_deinit(void);
 void wj_tick_start(void);
 
+/* binfmt.c */
+int wj_binfmt_init(void);
+void wj_binfmt_deinit(void);
+
 /* stats.c */
 int wj_stats_init(void);
 void wj_stats_deinit(void);
 void wj_stats_begin(struct wj_context *c, bool loaded);	/* complete: from now on it is listed */
 void wj_stats_end(struct wj_context *c);
-void wj_stats_load(struct wj_context *c, long result);
+void wj_stats_load(struct wj_context *c, long result, bool shared);
 void wj_stats_refused(void);		/* a load that did not get that far */
 void wj_stats_fork(struct wj_context *c, long child);
 void wj_stats_trap(struct wj_context *c, int trap);
@@ -217,6 +240,7 @@ long wj_sys_direct(struct wj_context *c, unsigned int nr, const u64 args[6]);
 u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event);
 
 /* device.c */
+u32 wj_images(void);			/* how many different ones are loaded */
 /* A copy of the suspended guest, which waits for a child; forget it if none will come. */
 int wj_context_fork(struct wj_context *c, u64 *cookie);
 void wj_context_expect(struct wj_context *c, u64 cookie, long pid);

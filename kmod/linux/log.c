@@ -22,7 +22,7 @@ void wj_log(const char *format, ...)
 		return;
 	if (c->started) {
 		wj_sys(&c->process, __NR_write, 2, at, length, 0, 0, 0);
-	} else if (!READ_ONCE(current_thread_info()->syscall_work)) {
+	} else if (!wj_syscall_work()) {
 		/* While loading nobody can ask a filter: then the line is not worth it. */
 		const u64 write[6] = { 2, at, length };
 

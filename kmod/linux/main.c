@@ -23,8 +23,13 @@ static int __init wj_init(void)
 	err = wj_device_init();
 	if (err)
 		goto fail_stats;
+	err = wj_binfmt_init();
+	if (err)
+		goto fail_device;
 	return 0;
 
+fail_device:
+	wj_device_deinit();
 fail_stats:
 	wj_stats_deinit();
 fail_fpu:
@@ -36,6 +41,7 @@ fail_pool:
 
 static void __exit wj_exit(void)
 {
+	wj_binfmt_deinit();
 	wj_device_deinit();
 	wj_stats_deinit();
 	wj_fpu_deinit();

@@ -134,7 +134,7 @@ int wj_memory_grow(u64 base, u64 old_size, u64 new_size)
 	if (!c || new_size > c->max_memory)
 		return -ENOMEM;
 	/* Where a filter looks at system calls, it is asked. */
-	if (c->started && READ_ONCE(current_thread_info()->syscall_work))
+	if (c->started && wj_syscall_work())
 		at = wj_sys(&c->process, __NR_mmap, base + old_size, new_size - old_size,
 			    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	else

@@ -12,7 +12,6 @@
  */
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
-#include <linux/entry-common.h>
 #include <linux/ptrace.h>
 #include "kernel.h"
 #include "../core/internal.h"
@@ -137,7 +136,7 @@ long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c_, u64 d, u64 e, u6
 	if (unlikely(!c->started))
 		return -EINTR;
 	for (;;) {
-		if (unlikely(READ_ONCE(current_thread_info()->syscall_work)))
+		if (unlikely(wj_syscall_work()))
 			ret = sys_through_launcher(c, nr, args);
 		else
 			ret = wj_sys_direct(c, call, args);

@@ -38,7 +38,7 @@ MODULE_PARM_DESC(interface, "version of the interface of /dev/wasm (cannot be se
 static DEFINE_SPINLOCK(lock);
 static LIST_HEAD(guests);		/* of wj_context.listed */
 static struct wj_counts gone;
-static u64 loads, functions_jitted, functions_interpreted;
+static u64 loads, shares, functions_jitted, functions_interpreted;
 static atomic64_t refused = ATOMIC64_INIT(0);
 static struct proc_dir_entry *directory;
 
@@ -83,13 +83,16 @@ void wj_stats_end(struct wj_context *c)
 	spin_unlock(&lock);
 }
 
-void wj_stats_load(struct wj_context *c, long result)
+void wj_stats_load(struct wj_context *c, long result, bool shared)
 {
 	const struct wj_image *image = c->shared ? c->shared->image : NULL;
 	const char *name = c->process.argv.bytes;
 
 	if (result)
 		atomic64_inc(&refused);
+	spin_lock(&lock);
+	shares += shared && !result;
+	spin_unlock(&lock);
 	trace_wasm_load(name ? name : "", result, image ? image->n_functions : 0,
 			image && image->code ? wj_code_size(image->code) : 0);
 }
@@ -148,13 +151,14 @@ static void show_counts(struct seq_file *m, const struct wj_counts *counts)
 
 static int show_totals(struct seq_file *m, void *unused)
 {
-	u64 running = 0, waiting = 0, loaded, jitted, interpreted;
+	u64 running = 0, waiting = 0, loaded, shared, jitted, interpreted;
 	struct wj_counts counts;
 	struct wj_context *c;
 
 	spin_lock(&lock);
 	counts = gone;
 	loaded = loads;
+	shared = shares;
 	jitted = functions_jitted;
 	interpreted = functions_interpreted;
 	list_for_each_entry(c, &guests, listed) {
@@ -167,8 +171,9 @@ static int show_totals(struct seq_file *m, void *unused)
 			waiting++;
 	}
 	spin_unlock(&lock);
-	seq_printf(m, "version %s\ninterface %u\nguests %llu\nunclaimed %llu\nloads %llu\nrefused %llu\n",
-		   WJ_VERSION, WJ_UAPI_VERSION, running, waiting, loaded, (u64)atomic64_read(&refused));
+	seq_printf(m, "version %s\ninterface %u\nguests %llu\nunclaimed %llu\nloads %llu\nshared %llu\nrefused %llu\nimages %u\n",
+		   WJ_VERSION, WJ_UAPI_VERSION, running, waiting, loaded, shared,
+		   (u64)atomic64_read(&refused), wj_images());
 	seq_printf(m, "functions_jitted %llu\nfunctions_interpreted %llu\n", jitted, interpreted);
 	show_counts(m, &counts);
 	wj_pool_show(m);

@@ -24,20 +24,29 @@ int file_identity(int fd, struct file_identity *ret)
 	return 0;
 }
 
-/* The wasm file at path: an open descriptor, or -ENOEXEC if it is none (or cannot be read). */
-static int open_wasm(const char *path, struct file_identity *identity)
+enum file_kind file_kind(int fd)
 {
-	char magic[4] = { 0 };
+	char magic[6] = { 0 };
+
+	if (syscall4(__NR_pread64, fd, (long)magic, sizeof(magic), 0) != sizeof(magic))
+		return FILE_OTHER;
+	if (!memcmp(magic, "\0asm", 4))
+		return FILE_WASM;
+	return memcmp(magic, "\0wjimg", 6) ? FILE_OTHER : FILE_IMAGE;
+}
+
+/* What is at path, FILE_OTHER also if it cannot be read. */
+static enum file_kind look_at(const char *path, struct file_identity *identity)
+{
 	int fd = syscall4(__NR_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
-	bool wasm;
+	enum file_kind kind = FILE_OTHER;
 
 	if (is_error(fd))
-		return -ENOEXEC;
-	wasm = !file_identity(fd, identity) && S_ISREG(identity->mode) &&
-	       syscall4(__NR_pread64, fd, (long)magic, sizeof(magic), 0) == sizeof(magic) &&
-	       !memcmp(magic, "\0asm", 4);
+		return kind;
+	if (!file_identity(fd, identity) && S_ISREG(identity->mode))
+		kind = file_kind(fd);
 	syscall2(__NR_close, fd, 0);
-	return wasm ? 0 : -ENOEXEC;
+	return kind;
 }
 
 static char *join(char *to, const char *a, const char *b)
@@ -59,7 +68,7 @@ static char *join_number(char *to, const char *option, u64 value)
 
 static long exec_wasm(const char *path, bool same, u64 user_argv, u64 envp)
 {
-	static char host[32], engine[32], image[32], memory[48], wasm[4200], command[4200], stats[4200];
+	static char host[32], engine[32], image[32], memory[48], wasm[4200], command[4200], stats[4200], device[32];
 	const char **argv;
 	u64 n = 0, at = 0, first;
 	long ret;
@@ -91,6 +100,10 @@ static long exec_wasm(const char *path, bool same, u64 user_argv, u64 envp)
 		argv[at++] = join(wasm, "--wasm=", path);
 		if (launch.pywasmjit)
 			argv[at++] = join(command, "--pywasmjit=", launch.pywasmjit);
+		if (launch.device_fd >= 0) {
+			put_number(device + strlen(join(device, "--device-fd=", "")), launch.device_fd);
+			argv[at++] = device;
+		}
 		argv[at++] = "--";
 	} else {
 		argv[at++] = "--argv0";
@@ -103,11 +116,18 @@ static long exec_wasm(const char *path, bool same, u64 user_argv, u64 envp)
 	if (n > !same && wj_copy_from_user(argv + at, user_argv + 8 * !same, 8 * (n - !same)))
 		goto fault;
 	if (same) {
-		/* The image must outlive the exec, and nothing else of ours may. */
+		/*
+		 * The image must outlive the exec, and the right to use /dev/wasm: perhaps nobody
+		 * finds it any more, after chroot or setuid.  Nothing else of ours may.
+		 */
 		syscall3(__NR_fcntl, launch.image_fd, F_SETFD, 0);
+		if (launch.device_fd >= 0)
+			syscall3(__NR_fcntl, launch.device_fd, F_SETFD, 0);
 		ret = syscall6(__NR_execveat, launch.launcher_fd, (long)"", (long)argv, envp,
 			       AT_EMPTY_PATH, 0);
 		syscall3(__NR_fcntl, launch.image_fd, F_SETFD, FD_CLOEXEC);
+		if (launch.device_fd >= 0)
+			syscall3(__NR_fcntl, launch.device_fd, F_SETFD, FD_CLOEXEC);
 	} else {
 		ret = syscall3(__NR_execve, (long)launch.pywasmjit, (long)argv, envp);
 	}
@@ -122,8 +142,10 @@ long wj_platform_execve(struct wj_process *p, u64 path, u64 argv, u64 envp, int 
 {
 	static char name[4096];
 	struct file_identity identity = { 0 };
+	enum file_kind kind;
 	bool same;
 	size_t n = 0;
+	long ret;
 
 	*trap = 0;
 	do {
@@ -132,7 +154,8 @@ long wj_platform_execve(struct wj_process *p, u64 path, u64 argv, u64 envp, int 
 		if (wj_copy_from_user(&name[n], path + n, 1))
 			return -EFAULT;
 	} while (name[n++]);
-	if (!open_wasm(name, &identity)) {
+	kind = look_at(name, &identity);
+	if (kind != FILE_OTHER) {
 		same = launch.wasm && identity.ino == launch.wasm_identity.ino &&
 		       identity.dev == launch.wasm_identity.dev &&
 		       identity.size == launch.wasm_identity.size &&
@@ -141,11 +164,31 @@ long wj_platform_execve(struct wj_process *p, u64 path, u64 argv, u64 envp, int 
 		/* The file we run was readable to whoever started it: it may be started again. */
 		if (!same && syscall3(__NR_access, (long)name, 1, 0))
 			return -EACCES;
-		if (!same && !launch.pywasmjit)
-			return -ENOEXEC;
-		return exec_wasm(name, same, argv, envp);
+		ret = same || launch.pywasmjit ? exec_wasm(name, same, argv, envp) : -ENOENT;
+		/* Where there is no pywasmjit, in a chroot say: the kernel can run images by itself. */
+		if (ret != -ENOENT || same || kind == FILE_WASM)
+			return ret == -ENOENT ? -ENOEXEC : ret;
 	}
 	return wj_sys(p, __NR_execve, path, argv, envp, 0, 0, 0);
+}
+
+long exec_pywasmjit(const char *path, char **argv, u32 argc, char **envp)
+{
+	const char **to = wj_alloc((argc + 8) * sizeof(*to));
+	u64 at = 0;
+
+	if (!to)
+		return -ENOMEM;
+	to[at++] = launch.pywasmjit;
+	to[at++] = "exec";
+	to[at++] = "--host=kernel";
+	to[at++] = "--argv0";
+	to[at++] = argv[0];
+	to[at++] = "--";
+	to[at++] = path;
+	for (u32 i = 1; i < argc; i++)
+		to[at++] = argv[i];
+	return syscall3(__NR_execve, (long)launch.pywasmjit, (long)to, (long)envp);
 }
 
 bool wj_platform_owns_fd(struct wj_process *p, int fd)

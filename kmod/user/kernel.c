@@ -156,9 +156,11 @@ int run_kernel(struct wj_process *p, const u8 *image, size_t size)
 		.max_memory = launch.max_memory,
 		.handler = (u64)handle, .restorer = (u64)wj_sigreturn,
 	};
-	int fd = syscall4(__NR_openat, AT_FDCWD, (long)"/dev/wasm", O_RDWR | O_CLOEXEC, 0);
+	int fd = launch.device_fd;
 	long ret;
 
+	if (fd < 0)
+		fd = syscall4(__NR_openat, AT_FDCWD, (long)"/dev/wasm", O_RDWR | O_CLOEXEC, 0);
 	if (fd == -EACCES || fd == -EPERM) {
 		wj_log("pywasmjit: /dev/wasm: permission denied: sudo pywasmjit insmod lets you in");
 		return EXIT_NOPERM;
@@ -169,7 +171,7 @@ int run_kernel(struct wj_process *p, const u8 *image, size_t size)
 		return EXIT_UNAVAILABLE;
 	}
 	faults_deinit();
-	device = move_up(fd, 3);
+	launch.device_fd = device = move_up(fd, 3);
 	process = p;
 	load.hidden_fds[0] = device;
 	load.hidden_fds[1] = launch.launcher_fd;

@@ -4,11 +4,14 @@
  * process (--host=user) or in the kernel (--host=kernel, kernel.c).
  *
  *   pywasmjit-launch [OPTION...] -- ARGV0 [ARG...]
+ *   pywasmjit-launch --host=kernel --pywasmjit=PROGRAM --binfmt=NAME -- ARGV0 [ARG...]
+ *	as the kernel executes wasm files and images, which it passes as AT_EXECFD (linux/binfmt.c)
  *   pywasmjit-launch [--engine=E] --script		(script.c)
  *   pywasmjit-launch --image-fd=N --dump-code		(dump.c)
  *
  * Internal: pywasmjit makes the command line; errors of usage are short.
  */
+#include <linux/auxvec.h>
 #include <linux/fcntl.h>
 #include <linux/resource.h>
 #include <asm/mman.h>
@@ -17,7 +20,8 @@
 
 #define MAX_SETTINGS 1024
 
-struct launch launch = { .engine = "jit", .host = "user", .max_memory = 1ull << 32, .launcher_fd = -1, .image_fd = -1 };
+struct launch launch = { .engine = "jit", .host = "user", .max_memory = 1ull << 32, .launcher_fd = -1,
+			 .image_fd = -1, .device_fd = -1 };
 
 static bool same(const char *a, const char *b)
 {
@@ -217,10 +221,43 @@ static int run(struct wj_process *p, const u8 *bytes, size_t size)
 	return die(wj_trap_signal(ret));
 }
 
+/* The file that the kernel was asked to execute: a descriptor, or -1. */
+static int executed_file(char **envp)
+{
+	const u64 *aux;
+
+	while (*envp)
+		envp++;
+	for (aux = (const u64 *)(envp + 1); aux[0] != AT_NULL; aux += 2) {
+		if (aux[0] == AT_EXECFD)
+			return aux[1];
+	}
+	return -1;
+}
+
+/* Run by the kernel for a wasm file or an image: the descriptor of the image, or an exit code. */
+static int from_binfmt(const char *name, char **argv, u32 argc, char **envp, int *fd)
+{
+	long ret;
+
+	*fd = executed_file(envp);
+	launch.wasm = name;
+	if (*fd < 0 || !launch.pywasmjit)
+		return usage("--binfmt is for the kernel");
+	if (file_kind(*fd) == FILE_IMAGE)
+		return 0;
+	/* A module has to be lowered, or found in a cache. */
+	syscall3(__NR_fcntl, *fd, F_SETFD, FD_CLOEXEC);
+	ret = exec_pywasmjit(name, argv, argc, envp);
+	wj_log("pywasmjit: %s: %s, which lowers wasm modules, cannot be run (error %d): execute an image, see `pywasmjit compile`",
+	       name, launch.pywasmjit, (int)-ret);
+	return EXIT_UNAVAILABLE;
+}
+
 int main(int argc, char **argv, char **envp)
 {
 	static struct wj_process process;
-	const char *value, *image = NULL;
+	const char *value, *image = NULL, *binfmt = NULL;
 	u64 number;
 	static char *settings[MAX_SETTINGS];
 	u32 n_env = 0, n_settings = 0;
@@ -239,6 +276,10 @@ int main(int argc, char **argv, char **envp)
 			image = value;
 		} else if ((value = value_of(argv[i], "--image-fd=")) && parse_number(value, &number)) {
 			fd = number;
+		} else if ((value = value_of(argv[i], "--device-fd=")) && parse_number(value, &number)) {
+			launch.device_fd = number;
+		} else if ((value = value_of(argv[i], "--binfmt="))) {
+			binfmt = value;
 		} else if ((value = value_of(argv[i], "--wasm="))) {
 			launch.wasm = value;
 		} else if ((value = value_of(argv[i], "--pywasmjit="))) {
@@ -275,6 +316,11 @@ int main(int argc, char **argv, char **envp)
 		return usage("no arguments for the guest");
 	i++;
 
+	if (binfmt) {
+		ret = from_binfmt(binfmt, argv + i, argc - i, envp, &fd);
+		if (ret)
+			return ret;
+	}
 	if (image)
 		fd = syscall4(__NR_openat, AT_FDCWD, (long)image, O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0)
@@ -290,7 +336,10 @@ int main(int argc, char **argv, char **envp)
 	fd = syscall4(__NR_openat, AT_FDCWD, (long)"/proc/self/exe", O_RDONLY | O_CLOEXEC, 0);
 	if (fd >= 0)
 		launch.launcher_fd = move_up(fd, 2);
-	if (launch.wasm) {
+	if (binfmt) {
+		if (file_identity(launch.image_fd, &launch.wasm_identity))
+			launch.wasm = NULL;
+	} else if (launch.wasm) {
 		fd = syscall4(__NR_openat, AT_FDCWD, (long)launch.wasm, O_RDONLY | O_CLOEXEC, 0);
 		if (is_error(fd) || file_identity(fd, &launch.wasm_identity))
 			launch.wasm = NULL;

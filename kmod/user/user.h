@@ -19,12 +19,13 @@ struct file_identity {
 struct launch {
 	const char *host;		/* "user" or "kernel" */
 	const char *engine;		/* "jit" or "interp" */
-	const char *wasm;		/* path of the wasm file, or NULL */
+	const char *wasm;		/* path of the wasm or image file, or NULL */
 	const char *pywasmjit;		/* command that lowers other wasm files, or NULL */
 	const char *stats;		/* file that counters are appended to, or NULL */
 	bool trace;
 	u64 max_memory;			/* bytes of linear memory */
 	int launcher_fd, image_fd;	/* ours, not the guest's */
+	int device_fd;			/* /dev/wasm, opened by whoever executed us; else -1 */
 	struct file_identity wasm_identity;
 };
 extern struct launch launch;
@@ -78,5 +79,9 @@ int dump_code(struct wj_image *image);
 
 /* execve.c; 0 or -errno */
 int file_identity(int fd, struct file_identity *ret);
+enum file_kind { FILE_OTHER, FILE_WASM, FILE_IMAGE };
+enum file_kind file_kind(int fd);
+/* As execve of a wasm file or an image by way of pywasmjit; argv[0] becomes the guest's. */
+long exec_pywasmjit(const char *path, char **argv, u32 argc, char **envp);
 
 #endif

@@ -10,6 +10,7 @@
  *	calls COUNT	system calls, cheap ones
  *	fork COUNT	children, one after the other
  *	orphan		fork a child that spins, exit
+ *	exec PATH ARG...	become another program
  */
 
 #include <stdint.h>
@@ -155,6 +156,10 @@ int main(int argc, char **argv)
 		calls(count);
 	if (!strcmp(what, "fork"))
 		forks(count);
+	if (!strcmp(what, "exec")) {
+		execv(argument, argv + 2);
+		say("execv: %s", error_name(errno));
+	}
 	if (!strcmp(what, "orphan")) {
 		if (!MUST(fork()))
 			spin();

@@ -20,6 +20,11 @@ from pywasmjit.vm.ring0 import TOTALS, totals, wasm_module
 ROOT = Path(__file__).resolve().parents[2]
 HERE = "/tmp/ring0"
 LAUNCHER = f"{HERE}/pywasmjit-launch"
+PYWASMJIT = f"{HERE}/pywasmjit"
+COMMAND = f"""\
+#!/bin/sh
+exec env PYTHONPATH=/project PYWASMJIT_LAUNCHER={LAUNCHER} python3 -m pywasmjit.cli "$@"
+"""
 
 
 def launcher() -> Path:
@@ -57,12 +62,14 @@ class Ring0:
         machine.run(f"rm -rf {HERE}; mkdir -p {HERE}; chmod 1777 {HERE}", check=True)
         machine.copy_in(launcher(), HERE)
         self.module = machine.copy_in(wasm_module(kernel), HERE)
+        machine.run(f"cat > {PYWASMJIT} <<'END'\n{COMMAND}END\nchmod 755 {PYWASMJIT}", check=True)
         self.insert()
 
     def insert(self) -> None:
         """Load the module; let everybody in, for the tests that are about users."""
+        parameters = f"launcher={LAUNCHER} pywasmjit={PYWASMJIT}"
         self.machine.run(
-            f"grep -q '^wasm ' /proc/modules || insmod {self.module}; chmod 666 /dev/wasm", check=True
+            f"grep -q '^wasm ' /proc/modules || insmod {self.module} {parameters}; chmod 666 /dev/wasm", check=True
         )
 
     def remove(self) -> None:

@@ -56,6 +56,37 @@ def test_totals_count_what_happened(ring0: Ring0) -> None:
     assert ring0.totals()["pool_used"] == 32 << 10
 
 
+def test_processes_of_a_user_share_an_image(ring0: Ring0) -> None:
+    before = ring0.totals()
+    guests = [ring0.start("busyloop", "blocked")]
+    guests[0].wait_for_output("blocked")
+    one = ring0.totals()
+    assert (one["images"], one["shared"] - before["shared"]) == (1, 0)
+    assert one["pool_used"] > before["pool_used"]
+    guests.append(ring0.start("busyloop", "blocked"))
+    guests[1].wait_for_output("blocked")
+    two = ring0.totals()
+    assert (two["images"], two["shared"] - before["shared"]) == (1, 1)
+    assert two["pool_used"] == one["pool_used"]
+    # The first may go: the code stays for the second.
+    ring0.machine.run(f"kill -9 {guests[0].pid}", check=True)
+    guests[0].wait()
+    guests[0] = ring0.start("busyloop", "handle")
+    guests[0].wait_for_output("handle")
+    assert ring0.totals()["pool_used"] == one["pool_used"]
+    # Somebody else has his own.
+    guests.append(ring0.machine.popen([*AS_NOBODY.split(), *ring0.command("busyloop", "blocked")]))
+    guests[2].wait_for_output("blocked")
+    three = ring0.totals()
+    assert three["images"] == 2
+    assert three["pool_used"] == 2 * one["pool_used"] - before["pool_used"]
+    for guest in guests:
+        ring0.machine.run(f"kill -9 {guest.pid}", check=True)
+        guest.wait()
+    after = ring0.totals()
+    assert (after["images"], after["pool_used"]) == (0, before["pool_used"])
+
+
 def test_each_guest_has_a_line(ring0: Ring0) -> None:
     mine = ring0.start("busyloop", "blocked")
     nobodys = ring0.machine.popen([*AS_NOBODY.split(), *ring0.command("busyloop", "loop")])
