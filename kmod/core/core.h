@@ -120,6 +120,7 @@ int wj_global_set(struct wj_instance *inst, u32 index, u64 value);
 
 /* The word that guest code polls; any bit set calls wj_poll. */
 u32 *wj_poll_flags(struct wj_instance *inst);
+int wj_poll_if_due(struct wj_instance *inst);	/* 0 or a trap */
 
 /* Where the last trap of this instance happened, innermost first. */
 struct wj_frame {

@@ -209,6 +209,7 @@ struct wj_instance {
 	u32 ref_base;		/* reference of function 0 */
 	u32 refs;
 	u32 own_poll_flags;	/* default target of poll_flags */
+	u32 unwinding;		/* traps that poll before they unwind: guest_sp is not a host call's then */
 	struct wj_stats stats;
 	u32 n_frames;		/* backtrace of the last trap */
 	struct wj_frame frames[64];
@@ -326,6 +327,13 @@ int wj_jit_call(struct wj_instance *inst, u32 index, u64 *args);
  * the results of that function's type, or a trap.
  */
 u64 *wj_jit_host_args(struct wj_instance *inst);
+/*
+ * What guest code called where it left its stack at guest_sp: an import (its index), a poll, or
+ * something else, which cannot be taken up again.  Not while inst->unwinding.
+ */
+#define WJ_CALLED_POLL	0xfffffffeu
+#define WJ_CALLED_OTHER	0xffffffffu
+u32 wj_jit_called(const struct wj_instance *inst, u64 guest_sp);
 int wj_jit_resume(struct wj_instance *inst, int trap, const struct wj_func_type *type, u64 *results);
 /* pc in machine code -> function and bytecode offset; false if it is not in this code. */
 bool wj_code_lookup(const struct wj_code *code, u64 pc, struct wj_frame *frame);
@@ -369,7 +377,6 @@ int wj_table_set(struct wj_instance *inst, struct wj_table *table, u32 index, u3
 s64 wj_table_grow(struct wj_store *store, struct wj_table *table, u32 delta);
 
 /* runtime.c; ranges are checked whole before anything is written.  0 or a trap. */
-int wj_poll_if_due(struct wj_instance *inst);
 int wj_table_init(struct wj_instance *inst, u32 table, u32 segment, u32 dst, u32 src, u32 count);
 int wj_memory_init(struct wj_instance *inst, u32 segment, u32 dst, u32 src, u32 size);
 

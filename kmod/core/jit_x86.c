@@ -417,6 +417,7 @@ static int publish(struct wj_jit *j, struct wj_code *code)
 	code->data = data;
 	code->enter = j->enter;
 	code->resume = j->resume;
+	code->poll_return = j->poll_return;
 	code->retries = j->retries;
 	code->n_sites = j->sites.count;
 	code->n_fixups = j->fixups.count;

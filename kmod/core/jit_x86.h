@@ -110,7 +110,7 @@ struct wj_jit {
 	u32 *type_stubs;	/* per type: slow path of CALL_INDIRECT, 0 if not used */
 	struct wj_list sites, fixups, relocs;
 	struct wj_list tables, literals;	/* u32 targets, u64 values */
-	u32 enter, resume, trap, fault, poll, import, runtime, element, call_type;
+	u32 enter, resume, trap, fault, poll, poll_return, import, runtime, element, call_type;
 	u32 traps[WJ_TRAP_STACK_EXHAUSTED + 1];	/* stubs by trap, those that code raises */
 	u32 clear_bhb, functions_end;
 
@@ -148,6 +148,7 @@ struct wj_code {
 	u32 retries;		/* functions compiled once more for a branch that was too short */
 	u32 data;		/* jump tables and literals: from here on no instructions */
 	u32 enter, resume;
+	u32 poll_return;	/* where the routine that polls returns to */
 	struct wj_site *sites;
 	u32 n_sites;
 	struct wj_fixup *fixups;

@@ -90,7 +90,9 @@ u32 wj_jit_unwind(struct wj_instance *inst, u32 trap)
 	/* In the kernel, a fatal signal makes accesses fault as well. */
 	if (trap == WJ_TRAP_OUT_OF_BOUNDS) {
 		inst->guest_sp = inst->trap_sp;
+		inst->unwinding++;
 		other = wj_poll_if_due(inst);
+		inst->unwinding--;
 		if (other)
 			trap = (u32)other;
 	}
@@ -196,6 +198,22 @@ int wj_jit_call(struct wj_instance *inst, u32 index, u64 *args)
 u64 *wj_jit_host_args(struct wj_instance *inst)
 {
 	return (u64 *)(unsigned long)(inst->guest_sp + WJ_HOST_CALL_SAVED + 8);
+}
+
+u32 wj_jit_called(const struct wj_instance *inst, u64 guest_sp)
+{
+	const struct wj_code *code = inst->image->code;
+	u64 pc = *(const u64 *)(unsigned long)(guest_sp + WJ_HOST_CALL_SAVED);
+	u64 offset = pc - (u64)(unsigned long)code->exec.code;
+
+	if (offset == code->poll_return)
+		return WJ_CALLED_POLL;
+	/* The stubs of imports are before all functions. */
+	if (!code->n_imports || offset <= code->entries[0] || offset >= code->exec.size)
+		return WJ_CALLED_OTHER;
+	if (code->n_functions > code->n_imports && offset > code->entries[code->n_imports])
+		return WJ_CALLED_OTHER;
+	return find_function(code, (u32)offset - 1);
 }
 
 int wj_jit_resume(struct wj_instance *inst, int trap, const struct wj_func_type *type, u64 *results)

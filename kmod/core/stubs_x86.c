@@ -280,6 +280,7 @@ static void emit_poll(struct wj_jit *j, u32 routine)
 			wj_x86_rm(&j->e, X86_MOVS_STORE | X86_F2, wj_jit_freg[i], wj_mem(RSP, (s32)(8 * i)));
 	}
 	wj_x86_call_to(&j->e, routine);
+	j->poll_return = j->e.pos;
 	wj_x86_rr(&j->e, X86_MOV, RAX, RCX);
 	if (j->floats) {
 		for (i = 0; i < WJ_FREGS; i++)

@@ -117,6 +117,7 @@ static int dispatch(struct wj_instance *inst, void *data, u64 *args)
 	u32 mark = p->host->scratch_used;
 	s64 ret;
 
+	p->steps = 0;
 	if (unlikely(p->trace))
 		wj_trace_call(p, line, args);
 	WJ_TRACE_HOST_ENTER(line->name);
@@ -132,7 +133,8 @@ static int dispatch(struct wj_instance *inst, void *data, u64 *args)
 	else if (result_kind(line) == RESULT_POSITIVE_ERRNO)
 		ret = ret < 0 ? wj_guest_errno(-ret) : 0;
 	args[0] = line->signature[0] == 'i' ? (u32)ret : (u64)ret;
-	return 0;
+	/* Handlers run here, where nothing of the call is left to do, and not after its steps. */
+	return wj_poll_if_due(inst);
 }
 
 int wj_invoke_finish(struct wj_process *p, const struct wj_invoke *self, u64 *results, int trap)

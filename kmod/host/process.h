@@ -37,6 +37,17 @@ struct wj_invoke {
 	const struct wj_func_type *type;	/* of what was called */
 	u32 sp, depth;			/* guest stack; wj_call_depth of whoever called invoke_* */
 };
+/*
+ * A handler that runs, likewise: what is to be put back when it has returned, and what it
+ * interrupted.
+ */
+struct wj_delivery {
+	struct wj_delivery *outer;
+	u32 sp, temp_ret0;		/* guest stack, Emscripten's second result */
+	u32 depth;			/* wj_call_depth of whoever was interrupted */
+	u32 steps;			/* p->steps of the host call that was */
+	u32 place;			/* p->place */
+};
 struct wj_process;
 int wj_invoke_finish(struct wj_process *p, const struct wj_invoke *self, u64 *results, int trap);
 
@@ -51,6 +62,9 @@ struct wj_process {
 	int unwind;			/* trap that a signal handler raised: the host call in progress returns it */
 	struct wj_signal_action actions[WJ_SIGNALS + 1];
 	struct wj_invoke *invokes;	/* in progress, innermost first */
+	struct wj_delivery *deliveries;	/* likewise */
+	u32 steps;			/* requests to the platform by the host call in progress */
+	u32 place;			/* the platform's: where it delivers a signal */
 	struct wj_host_state *host;	/* host/'s own: exports found, time zone, setjmp, ... */
 };
 
@@ -100,6 +114,8 @@ void wj_process_report_trap(struct wj_process *p, int trap);
  * handler would have.  siginfo: the 128 bytes of a native siginfo_t.  0, or a trap to unwind with.
  */
 int wj_signal_deliver(struct wj_process *p, int sig, const void *siginfo);
+/* What is left to do when the handler has returned `trap`: the trap to unwind with. */
+int wj_signal_finish(struct wj_process *p, const struct wj_delivery *self, int trap);
 
 /*
  * What the platform provides to host/ beyond platform.h.

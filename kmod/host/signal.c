@@ -36,28 +36,45 @@ static void siginfo_out(u8 *guest, const u8 *native)
 	}
 }
 
+int wj_signal_finish(struct wj_process *p, const struct wj_delivery *self, int trap)
+{
+	struct wj_host_state *h = p->host;
+
+	p->steps = self->steps;
+	if (!trap && self->sp) {
+		wj_call_export(p, h->exports.stack_restore, &self->sp, 1);
+		trap = p->unwind;
+	}
+	h->temp_ret0 = self->temp_ret0;
+	p->unwind = 0;		/* the caller raises what it is told */
+	return trap;
+}
+
 int wj_signal_deliver(struct wj_process *p, int sig, const void *siginfo)
 {
 	struct wj_host_state *h = p->host;
+	struct wj_delivery self = { p->deliveries, 0, h->temp_ret0, wj_call_depth(p->inst), p->steps,
+				    p->place };
 	struct wj_signal_action action;
 	u8 info[WJ_EM_SIZEOF_siginfo];
-	u32 sp, temp = h->temp_ret0, size = WJ_EM_SIZEOF_siginfo + UCONTEXT, at = 0;
+	u32 size = WJ_EM_SIZEOF_siginfo + UCONTEXT, at = 0;
 	u64 args[3] = { sig };
-	int trap, outer = p->unwind;
+	int trap;
 
-	if (sig < 1 || sig > WJ_SIGNALS || outer)
+	if (sig < 1 || sig > WJ_SIGNALS || p->unwind)
 		return 0;
 	action = p->actions[sig];
 	if (action.kind != WJ_SIGNAL_HANDLER)
 		return 0;
 	if (action.flags & WJ_EM_SA_RESETHAND)
 		p->actions[sig].kind = WJ_SIGNAL_DEFAULT;
+	p->deliveries = &self;
 	if (p->trace)
 		wj_trace_signal(p, sig, siginfo);
 
-	sp = wj_call_export(p, h->exports.stack_save, NULL, 0);
-	if (sp > RED_ZONE) {
-		u32 below = (sp - RED_ZONE) & ~15u;
+	self.sp = wj_call_export(p, h->exports.stack_save, NULL, 0);
+	if (self.sp > RED_ZONE) {
+		u32 below = (self.sp - RED_ZONE) & ~15u;
 
 		wj_call_export(p, h->exports.stack_restore, &below, 1);
 	}
@@ -74,13 +91,8 @@ int wj_signal_deliver(struct wj_process *p, int sig, const void *siginfo)
 	if (!trap)
 		trap = wj_call_table(p->inst, action.handler,
 				     action.flags & WJ_EM_SA_SIGINFO ? &siginfo_handler_type : &handler_type, args);
-	if (!trap && sp) {
-		wj_call_export(p, h->exports.stack_restore, &sp, 1);
-		trap = p->unwind;
-	}
-	h->temp_ret0 = temp;
-	p->unwind = outer;	/* the caller raises what it is told */
-	return trap;
+	p->deliveries = self.outer;
+	return wj_signal_finish(p, &self, trap);
 }
 
 s64 wj_host_syscall_sigaction(struct wj_process *p, const u64 *a)

@@ -307,12 +307,27 @@ static int load_guest(struct wj_context *c, const struct wj_uapi_load *load, str
 	return err;
 }
 
-/* From the innermost call, which forks, outwards. */
+/* Can what the handler interrupted be taken up again? */
+static bool delivery_lost(const struct wj_level *l)
+{
+	if (l->delivery.place == WJ_AT_POLL)
+		return l->called == WJ_CALLED_OTHER;
+	return l->delivery.place == WJ_NOWHERE || l->called >= WJ_CALLED_POLL;
+}
+
+/*
+ * The child has no copy of the host stack, so it goes on from the guest stack alone: possible where
+ * all that is on the host stack is main, what setjmp needs (invoke_*), and handlers that interrupted
+ * guest code or a host call.  Elsewhere, in the middle of a large memory.copy say, fork fails.
+ *
+ * From the innermost call, which forks, outwards.
+ */
 static int copy_levels(struct wj_context *to, struct wj_context *from)
 {
 	const struct wj_instance *inst = from->process.inst;
 	const struct wj_jit_level *level = inst->store->level;
 	const struct wj_invoke *invoke = from->process.invokes;
+	const struct wj_delivery *delivery = from->process.deliveries;
 	u64 guest_sp = inst->guest_sp, entry_sp = inst->entry_sp;
 	u64 distance = to->guest_top - from->guest_top;
 	u32 n = wj_call_depth(inst);
@@ -328,13 +343,31 @@ static int copy_levels(struct wj_context *to, struct wj_context *from)
 		l->entry_sp = entry_sp + distance;
 		if (!n)
 			break;
-		to->levels[n - 1].invoke = *invoke;
-		invoke = invoke->outer;
+		if (!level)
+			goto fail;
 		guest_sp = level->guest_sp;
 		entry_sp = level->entry_sp;
 		level = level->outer;
+		l--;
+		if (invoke && invoke->depth == n) {
+			l->invoke = *invoke;
+			invoke = invoke->outer;
+		} else if (delivery && delivery->depth == n) {
+			l->handler = true;
+			l->delivery = *delivery;
+			l->called = wj_jit_called(inst, guest_sp);
+			delivery = delivery->outer;
+			if (delivery_lost(l))
+				goto fail;
+		} else {
+			goto fail;
+		}
 	}
-	return 0;
+	/* As many entries into guest code as calls: none of those was to an import directly. */
+	if (!inst->unwinding && level && !level->outer)
+		return 0;
+fail:
+	return -EAGAIN;
 }
 
 static int copy_guest(struct wj_context *to, struct wj_context *from)

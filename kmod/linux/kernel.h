@@ -62,11 +62,25 @@ enum wj_state {
 	WJ_RUNNING
 };
 
-/* A call of guest code that a fork's child takes up again; all but the last wait in invoke. */
+/* Where the host stack is left for the launcher: what a handler that runs there has interrupted. */
+enum wj_place {
+	WJ_AT_POLL,		/* guest code, or the end of a host call */
+	WJ_IN_CALL,		/* a system call, which did nothing yet */
+	WJ_IN_LAUNCHER,		/* a request that the launcher carries out */
+	WJ_NOWHERE		/* no guest code will go on from here */
+};
+
+/*
+ * A call of guest code that a fork's child takes up again.  The last is waiting for fork, the
+ * others for the next one: in invoke_*, or interrupted by a handler.
+ */
 struct wj_level {
 	u64 guest_sp, entry_sp;
 	struct wj_jit_level jit;	/* for a fork by the child */
+	bool handler;
+	u32 called;			/* wj_jit_called */
 	struct wj_invoke invoke;
+	struct wj_delivery delivery;
 };
 
 /* What a guest has done, in the order of /proc/wasm; host_calls are counted by the core. */
@@ -120,6 +134,8 @@ struct wj_context {
 	u32 n_levels;
 	struct wj_arena own, *arena;	/* wj_alloc's is one of own and shared's */
 	bool loaded;			/* holds a reference on the image */
+	bool answered;			/* the next request to the launcher or the kernel: by answer */
+	s64 answer;
 	bool started;			/* the host stack is in use: system calls leave it */
 	bool expect;			/* the suspended host call waits for a result */
 	char line[WJ_LOG_SIZE];
@@ -237,7 +253,9 @@ long wj_sys_direct(struct wj_context *c, unsigned int nr, const u64 args[6]);
  * On the host stack: return from the ioctl with `code` and `event`, and wait for the next.
  * Returns the op it came with, WJ_OP_RESULT only where the event has one.
  */
-u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event);
+u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event, enum wj_place place);
+/* WJ_IN_LAUNCHER, where a fork's child begins a host call again: it has the answer already. */
+bool wj_answered(struct wj_context *c, s64 *result);
 
 /* device.c */
 u32 wj_images(void);			/* how many different ones are loaded */

@@ -8,23 +8,6 @@
 #include "kernel.h"
 #include "../core/internal.h"
 
-static bool can_fork(const struct wj_process *p)
-{
-	const struct wj_invoke *invoke = p->invokes;
-	u32 depth = wj_call_depth(p->inst);
-
-	while (depth > 1 && invoke && invoke->depth == depth - 1) {
-		invoke = invoke->outer;
-		depth--;
-	}
-	return depth == 1;
-}
-
-/*
- * The child has no copy of the host stack, so it goes on from the guest stack alone: possible
- * where all that is on the host stack is main and what setjmp needs (invoke_*), and not in a
- * signal handler.
- */
 long wj_platform_fork(struct wj_process *p)
 {
 	struct wj_context *c = p->platform;
@@ -33,10 +16,6 @@ long wj_platform_fork(struct wj_process *p)
 	long ret;
 	u32 op;
 
-	if (!can_fork(p)) {
-		wj_log("pywasmjit: fork inside a signal handler is not supported in the kernel yet");
-		return -ENOSYS;
-	}
 	/* No handler may run between the copy of the guest and that of its memory. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &c->blocked);
@@ -44,7 +23,7 @@ long wj_platform_fork(struct wj_process *p)
 	if (!ret) {
 		do {
 			c->nr = cookie;
-			op = wj_return_to_launcher(c, 0, WJ_EVENT_FORK);
+			op = wj_return_to_launcher(c, 0, WJ_EVENT_FORK, WJ_IN_LAUNCHER);
 		} while (op == WJ_OP_CONTINUE);
 		ret = op == WJ_OP_RESULT ? c->result : -EINTR;
 		wj_context_expect(c, cookie, ret);
@@ -61,9 +40,15 @@ long wj_platform_execve(struct wj_process *p, u64 path, u64 argv, u64 envp, int 
 	u64 copy = c->scratch + WJ_SCRATCH_SIZE + PAGE_SIZE;
 	char *name = strndup_user((const char __user *)path, PATH_MAX);
 	int err;
+	s64 answer;
 	u32 op;
 
 	*trap = 0;
+	if (unlikely(wj_answered(c, &answer))) {
+		if (!IS_ERR(name))
+			kfree(name);
+		return answer;
+	}
 	/* Where the launcher can read it, whatever the guest said. */
 	if (IS_ERR(name))
 		return PTR_ERR(name) == -EINVAL ? -ENAMETOOLONG : PTR_ERR(name);
@@ -76,7 +61,7 @@ long wj_platform_execve(struct wj_process *p, u64 path, u64 argv, u64 envp, int 
 		c->args[0] = copy;
 		c->args[1] = argv;
 		c->args[2] = envp;
-		op = wj_return_to_launcher(c, 0, WJ_EVENT_EXECVE);
+		op = wj_return_to_launcher(c, 0, WJ_EVENT_EXECVE, WJ_IN_LAUNCHER);
 	} while (op == WJ_OP_CONTINUE);
 	*trap = p->unwind;
 	return op == WJ_OP_RESULT ? c->result : -EINTR;

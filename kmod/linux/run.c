@@ -29,16 +29,17 @@ static bool launcher_work(void)
 	return READ_ONCE(current_thread_info()->flags) & LAUNCHER_WORK;
 }
 
-u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event)
+u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event, enum wj_place place)
 {
 	struct wj_process *p = &c->process;
+	const bool expect = place == WJ_IN_LAUNCHER;
 	const s32 status = c->status;
 	int trap;
 
 	for (;;) {
 		c->code = code;
 		c->event = event;
-		c->expect = event == WJ_EVENT_SYSCALL || event == WJ_EVENT_EXECVE || event == WJ_EVENT_FORK;
+		c->expect = expect;
 		c->status = event == WJ_EVENT_HANDLED ? !!p->unwind : status;
 		c->counts.returns++;
 		wj_switch(&c->host_sp, c->task_sp);
@@ -54,10 +55,12 @@ u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event)
 			return c->op;
 		}
 		/* Nested calls of guest functions are limited (WJ_MAX_NESTING); this is the rest. */
-		if ((u64)__builtin_frame_address(0) < c->host_limit)
+		if ((u64)__builtin_frame_address(0) < c->host_limit) {
 			trap = WJ_TRAP_STACK_EXHAUSTED;
-		else
+		} else {
+			p->place = place;
 			trap = wj_signal_deliver(p, c->signal, c->siginfo);
+		}
 		if (trap && !p->unwind)
 			p->unwind = trap;
 		code = 0;
@@ -84,7 +87,7 @@ int wj_poll(struct wj_instance *inst)
 	if (!c->started)
 		return fatal_signal_pending(current) ? WJ_TRAP_INTERRUPTED : 0;
 	if (launcher_work())
-		wj_return_to_launcher(c, -ERESTARTNOINTR, WJ_EVENT_NONE);
+		wj_return_to_launcher(c, -ERESTARTNOINTR, WJ_EVENT_NONE, WJ_AT_POLL);
 	return p->unwind;
 }
 
@@ -117,7 +120,7 @@ static long sys_through_launcher(struct wj_context *c, int nr, const u64 args[6]
 	for (;;) {
 		c->nr = nr;
 		memcpy(c->args, args, sizeof(c->args));
-		switch (wj_return_to_launcher(c, 0, WJ_EVENT_SYSCALL)) {
+		switch (wj_return_to_launcher(c, 0, WJ_EVENT_SYSCALL, WJ_IN_LAUNCHER)) {
 		case WJ_OP_RESULT:
 			return c->result;
 		case WJ_OP_INTERRUPTED:
@@ -132,9 +135,12 @@ long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c_, u64 d, u64 e, u6
 	struct wj_context *c = p->platform;
 	int call = nr;
 	long ret;
+	s64 answer;
 
 	if (unlikely(!c->started))
 		return -EINTR;
+	if (unlikely(wj_answered(c, &answer)))
+		return answer;
 	for (;;) {
 		if (unlikely(wj_syscall_work()))
 			ret = sys_through_launcher(c, nr, args);
@@ -152,13 +158,12 @@ long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c_, u64 d, u64 e, u6
 			ret = -ERESTARTNOHAND;
 			break;
 		default:
-			if (unlikely(launcher_work()))
-				wj_return_to_launcher(c, -ERESTARTNOINTR, WJ_EVENT_NONE);
-			else if (unlikely(need_resched()))
+			/* Other work that is due waits for the end of the host call: dispatch(). */
+			if (unlikely(need_resched()))
 				schedule();
 			return ret;
 		}
-		if (wj_return_to_launcher(c, ret, WJ_EVENT_NONE) == WJ_OP_INTERRUPTED || p->unwind)
+		if (wj_return_to_launcher(c, ret, WJ_EVENT_NONE, WJ_IN_CALL) == WJ_OP_INTERRUPTED || p->unwind)
 			return -EINTR;
 	}
 }
@@ -184,7 +189,7 @@ static void ended(struct wj_context *c, int trap)
 	p->unwind = trap;
 	for (;;) {
 		c->status = status;
-		wj_return_to_launcher(c, 0, event);
+		wj_return_to_launcher(c, 0, event, WJ_NOWHERE);
 	}
 }
 
@@ -202,15 +207,61 @@ static void at_level(struct wj_context *c, u32 n)
 	inst->store->level = &c->levels[n].jit;
 	inst->guest_sp = c->levels[n].guest_sp;
 	inst->entry_sp = c->levels[n].entry_sp;
-	c->process.invokes = n ? &c->levels[n - 1].invoke : NULL;
+	c->process.invokes = NULL;
+	c->process.deliveries = NULL;
+	for (u32 i = 0; i < n; i++) {
+		if (c->levels[i].handler)
+			c->process.deliveries = &c->levels[i].delivery;
+		else
+			c->process.invokes = &c->levels[i].invoke;
+	}
+}
+
+bool wj_answered(struct wj_context *c, s64 *result)
+{
+	c->process.steps++;
+	if (likely(!c->answered))
+		return false;
+	c->answered = false;
+	*result = c->answer;
+	return true;
+}
+
+/*
+ * The handler that interrupted level `n` has returned `trap`, in a fork's child: tell the
+ * launcher, and do what the host call would have done that was in progress.  One that made only
+ * one system call, the one that was interrupted, gets its result, EINTR mostly; any other begins
+ * again, like one whose system call is restarted.
+ */
+static int after_handler(struct wj_context *c, u32 n, int trap)
+{
+	const struct wj_level *level = &c->levels[n];
+	struct wj_process *p = &c->process;
+	struct wj_instance *inst = p->inst;
+	u32 op;
+
+	trap = wj_signal_finish(p, &level->delivery, trap);
+	if (trap && !p->unwind)
+		p->unwind = trap;
+	op = wj_return_to_launcher(c, 0, WJ_EVENT_HANDLED, level->delivery.place);
+	if (p->unwind || level->delivery.place == WJ_AT_POLL)
+		return p->unwind;
+	if (level->delivery.steps == 1 && (op == WJ_OP_INTERRUPTED || op == WJ_OP_RESULT)) {
+		c->answered = true;
+		c->answer = op == WJ_OP_RESULT ? c->result : -EINTR;
+	}
+	trap = wj_call_import(inst, level->called, wj_jit_host_args(inst));
+	c->answered = false;
+	return trap;
 }
 
 /*
  * Go on with call `n` of the guest, after those inside of it: as if the host call that forked had
- * returned 0, and each invoke_* around it what the inner call did.
+ * returned 0, each invoke_* around it what the inner call did, and handlers had returned.
  */
 static int resume_level(struct wj_context *c, u32 n, const struct wj_func_type *type, u64 *results)
 {
+	static const struct wj_func_type handler_type = { .n_results = 0 };
 	struct wj_instance *inst = c->process.inst;
 	u64 *args;
 	int trap = 0;
@@ -219,6 +270,11 @@ static int resume_level(struct wj_context *c, u32 n, const struct wj_func_type *
 	args = wj_jit_host_args(inst);
 	if (n == c->n_levels - 1) {
 		args[0] = 0;
+	} else if (c->levels[n].handler) {
+		trap = resume_level(c, n + 1, &handler_type, NULL);
+		at_level(c, n);
+		trap = after_handler(c, n, trap);
+		at_level(c, n);
 	} else {
 		const struct wj_invoke *invoke = &c->levels[n].invoke;
 
@@ -238,11 +294,14 @@ void wj_run_child(struct wj_context *c)
 	u64 value = 0;
 	int trap;
 
-	c->levels[0].invoke.outer = NULL;
-	for (u32 n = 1; n < c->n_levels; n++) {
-		const struct wj_level *outer = &c->levels[n - 1];
+	for (u32 n = 0; n < c->n_levels; n++) {
+		const struct wj_level *outer = n ? &c->levels[n - 1] : NULL;
 
-		c->levels[n].invoke.outer = &c->levels[n - 1].invoke;
+		at_level(c, n);
+		c->levels[n].invoke.outer = c->process.invokes;
+		c->levels[n].delivery.outer = c->process.deliveries;
+		if (!n)
+			continue;
 		c->levels[n].jit = (struct wj_jit_level){ &c->levels[n - 1].jit, outer->guest_sp,
 							  outer->entry_sp };
 	}
@@ -251,6 +310,7 @@ void wj_run_child(struct wj_context *c)
 	inst->store->running = NULL;
 	inst->store->level = NULL;
 	c->process.invokes = NULL;
+	c->process.deliveries = NULL;
 	ended(c, wj_process_continue(&c->process, trap, (u32)value));
 }
 

@@ -9,10 +9,12 @@
  *	faults COUNT	touch fresh memory and give it back
  *	calls COUNT	system calls, cheap ones
  *	fork COUNT	children, one after the other
+ *	indirect	fork by a pointer to the import, below setjmp: no guest code to go on in
  *	orphan		fork a child that spins, exit
  *	exec PATH ARG...	become another program
  */
 
+#include <setjmp.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -136,6 +138,24 @@ static void forks(unsigned int count)
 	say("wrong: %u", wrong);
 }
 
+static void indirect(void)
+{
+	pid_t (*volatile call)(void) = fork;
+	static jmp_buf here;
+
+	if (!setjmp(here)) {
+		pid_t pid = call();
+
+		if (!pid)
+			_exit(3);
+		say("fork: %s", outcome(pid));
+		if (pid > 0)
+			say("child: %s", ended(reap(pid)));
+		longjmp(here, 1);
+	}
+	say("and alive");
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "calls";
@@ -156,6 +176,8 @@ int main(int argc, char **argv)
 		calls(count);
 	if (!strcmp(what, "fork"))
 		forks(count);
+	if (!strcmp(what, "indirect"))
+		indirect();
 	if (!strcmp(what, "exec")) {
 		execv(argument, argv + 2);
 		say("execv: %s", error_name(errno));

@@ -92,7 +92,7 @@ def test_traps_end_the_process(ring0: Ring0, which: str, signal: int, message: s
 @pytest.mark.parametrize(
     "guest",
     ["events", "exec", "files", "jumps", "limits", "mapping", "names", "signals", "sigjumps", "sockets", "startup",
-     "timefmt", "timers", "forkwait"],
+     "timefmt", "timers", "forkwait", "forkhandler"],
 )
 def test_transcripts_are_those_of_native_programs(ring0: Ring0, guest: str) -> None:
     result = ring0.run(guest)
@@ -193,6 +193,11 @@ def test_many_system_calls(ring0: Ring0) -> None:
 
 def test_many_forks(ring0: Ring0) -> None:
     assert ring0.run("ring0", "fork", "200").text == "wrong: 0\n"
+
+
+def test_fork_where_the_child_could_not_go_on_fails(ring0: Ring0) -> None:
+    text = ring0.run("ring0", "indirect").text
+    assert text in ("fork: EAGAIN\nand alive\n", "fork: ok\nchild: exited 3\nand alive\n")
 
 
 def test_a_child_outlives_its_parent(ring0: Ring0) -> None:
