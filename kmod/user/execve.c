@@ -100,10 +100,8 @@ static long exec_wasm(const char *path, bool same, u64 user_argv, u64 envp)
 		argv[at++] = join(wasm, "--wasm=", path);
 		if (launch.pywasmjit)
 			argv[at++] = join(command, "--pywasmjit=", launch.pywasmjit);
-		if (launch.device_fd >= 0) {
-			put_number(device + strlen(join(device, "--device-fd=", "")), launch.device_fd);
-			argv[at++] = device;
-		}
+		if (launch.device_fd >= 0)
+			argv[at++] = join_number(device, "--device-fd=", launch.device_fd);
 		argv[at++] = "--";
 	} else {
 		argv[at++] = "--argv0";
