@@ -34,8 +34,8 @@ def listener(text: str) -> str:
     """ADDRESS:PORT, [ADDRESS]:PORT or :PORT: the setting that gives a socket listening there."""
     import socket  # not needed for most programs, and slow to import
 
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdecimal() or int(port) > 65535:
         raise UsageError(f"--tcplisten {text}: not of the form ADDRESS:PORT")
     host = host.removeprefix("[").removesuffix("]")
     try:

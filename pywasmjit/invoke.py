@@ -19,6 +19,7 @@ from pywasmjit import image
 from pywasmjit.errors import ModuleError, UsageError
 
 FUNCTION = image.KIND_NAMES.index("func")
+_NULL_REFERENCE = 0xFFFFFFFF  # WJ_NULL_REF of core.h
 _FLOATS = {"f32": ("<f", "<I"), "f64": ("<d", "<Q")}
 
 
@@ -56,7 +57,7 @@ def show(bits: int, kind: str) -> str:
             if struct.pack("<f", shorter) == struct.pack("<f", value):
                 return repr(shorter)
         return repr(float(f"{value:.9g}"))
-    return "null" if bits == 0 else kind
+    return "null" if bits & 0xFFFFFFFF == _NULL_REFERENCE else kind
 
 
 def function_type(data: bytes, name: str) -> tuple[list[str], list[str]]:

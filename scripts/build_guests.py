@@ -28,6 +28,7 @@ from debian_source import SourceError, SourceStore, debian_version
 from guest_cache import Cache, default_root, file_inputs, hash_inputs
 from guest_recipes import PLAIN_PROGRAMS, Context, Recipe, all_recipes, program_names
 from guest_toolchain import ROOT, BuildError, Toolchain, toolchain_versions
+from wasi_recipes import wasi_program_names
 
 # What has to be installed.  apt-get install --no-install-recommends does it.
 APT_PACKAGES: Final = (
@@ -37,12 +38,14 @@ APT_PACKAGES: Final = (
     "emscripten",
     "gcc",
     "libc6-dev",
+    "libclang-rt-14-dev-wasm32",
     "lld-14",
     "llvm-14",
     "make",
     "nodejs",
     "python3",
     "tcl",
+    "wasi-libc",
     "xz-utils",
 )
 
@@ -75,6 +78,7 @@ class Builder:
         return hash_inputs(
             [
                 ("recipe", name.encode()),
+                ("settings", recipe.settings().encode()),
                 *self._builder_inputs,
                 *file_inputs(ROOT, recipe.inputs),
                 *((need, self.key(need).encode()) for need in recipe.needs),
@@ -140,6 +144,7 @@ def expand(names: Sequence[str]) -> list[str]:
     for name in names:
         if name == "tests":
             expanded += [*program_names(), *(f"{plain}-plain" for plain in PLAIN_PROGRAMS)]
+            expanded += wasi_program_names()
         else:
             expanded.append(name)
     return list(dict.fromkeys(expanded))

@@ -7,7 +7,7 @@ import shlex
 import shutil
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -127,7 +127,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Recipe:
-    """inputs: glob patterns below the repository; they and `settings` decide the key."""
+    """inputs: glob patterns below the repository; they and what `settings` answers decide the key."""
 
     name: str
     summary: str
@@ -135,7 +135,7 @@ class Recipe:
     needs: tuple[str, ...] = ()
     sources: tuple[SourcePackage, ...] = ()
     inputs: tuple[str, ...] = ()
-    settings: tuple[str, ...] = field(default=())
+    settings: Callable[[], str] = str
 
 
 def build_overlay(context: Context) -> None:
@@ -463,6 +463,8 @@ def program_names() -> list[str]:
 
 
 def all_recipes() -> dict[str, Recipe]:
+    from wasi_recipes import wasi_recipes  # which needs what is above
+
     recipes = [
         Recipe(
             "overlay",
@@ -492,6 +494,7 @@ def all_recipes() -> dict[str, Recipe]:
         ),  # fmt: skip
         *map(test_program, program_names()),
         *map(plain_program, PLAIN_PROGRAMS),
+        *wasi_recipes(),
     ]
     return {recipe.name: recipe for recipe in recipes}
 

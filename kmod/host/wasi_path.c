@@ -284,8 +284,11 @@ static s64 between(struct wj_process *p, int nr, const u64 *from, u64 from_right
 	err = place_init(p, &b, target->native, to[1], to[2]);
 	if (err)
 		goto out;
+	if (b.slash && nr == __NR_linkat)
+		err = -ENOENT;	/* as Linux says: no link is a directory */
 	a.slash |= b.slash;	/* "to/" too says that a directory is moved there */
-	err = check_slash(p, &a);
+	if (!err)
+		err = check_slash(p, &a);
 	if (!err)
 		err = wj_sys(p, nr, a.parent, a.name, b.parent, b.name, 0, 0);
 	place_deinit(p, &b);

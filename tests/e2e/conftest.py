@@ -58,11 +58,12 @@ class Host:
         )
 
     def start(
-        self, wasm: Path, *arguments: str, prefix: tuple[str, ...] = (), stdout: int = subprocess.PIPE
+        self, wasm: Path, *arguments: str, prefix: tuple[str, ...] = (), stdout: int = subprocess.PIPE,
+        options: tuple[str, ...] = (),
     ) -> subprocess.Popen[bytes]:
         """Start a guest; it is killed at the end of the test if it still runs."""
         process = subprocess.Popen(
-            [*prefix, *self.command(wasm, *arguments)],
+            [*prefix, *self.command(wasm, *arguments, options=options)],
             stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.STDOUT, cwd=ROOT,
             env=self.environment(),
         )

@@ -1,0 +1,3 @@
+module jsontool
+
+go 1.21
