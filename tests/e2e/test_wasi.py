@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 import reference
 import wasmtime
-from conftest import Host, wait_until
+
+from tests.e2e.conftest import Host, wait_until
 
 Guest = Callable[[str], Path]
 

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Host
+
+from tests.e2e.conftest import Host
 
 Guest = Callable[[str], Path]
 EPERM, ENOENT, ELOOP, EINVAL, EBADF, ENOTCAPABLE, ENAMETOOLONG = 63, 44, 32, 28, 8, 76, 37
