@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import reference
 import wasmtime
 
+from tests.e2e import reference
 from tests.e2e.conftest import Host, wait_until
 
 Guest = Callable[[str], Path]
