@@ -116,7 +116,8 @@ static void processor_time(void)
 	while (!count)
 		spins++;
 	say("virtual timer: %d", (int)count);
-	say("clock() went on: %d", clock() - start >= CLOCKS_PER_SEC / 50);
+	/* By how much is not said: the timer counts ticks, the clock what was used of them. */
+	say("clock() went on: %d", clock() > start);
 	MUST(times(&used));
 	say("times: %d", used.tms_utime + used.tms_stime >= 1);
 }

@@ -6,7 +6,6 @@ The official suite has more on linking (imports.wast, linking.wast).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -21,6 +20,7 @@ from tests.verify.assemble import (
     TABLE,
     Body,
     Image,
+    active_elements,
     export_entry,
     func_type,
     global_entry,
@@ -33,26 +33,12 @@ from tests.verify.assemble import (
     table_entry,
     text,
     unsigned,
-    vector,
 )
 
 NONE = 0xFFFFFFFF
 EXHAUSTED = "call stack exhausted"
 MEMORY_TRAP = "out of bounds memory access"
 TABLE_TRAP = "out of bounds table access"
-
-
-@pytest.fixture(scope="module", params=[INTERP, JIT])
-def process(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    engine = Engine(request.param)
-    yield engine
-    engine.core.close()
-
-
-@pytest.fixture
-def engine(process: Engine) -> Iterator[Engine]:
-    yield process
-    assert process.core.reset() == 0, "allocations left over"
 
 
 def importing(
@@ -161,7 +147,7 @@ RECURSE = Image(
     tables=[table_entry("r", 1)],
     globals=[global_entry("i", True, integer(0))],
     exports=[export_entry("f", FUNC, 1)],
-    elements=[b"\0\4\0\0\0" + vector([ref_func(1)])],
+    elements=[active_elements(0, 0, [ref_func(1)])],
 )
 RECURSE = replace(RECURSE, types=[func_type("i", ""), func_type("")])
 
@@ -189,7 +175,7 @@ def test_host_catches_traps(engine: Engine) -> None:
         ],
         tables=[table_entry("r", 3)],
         exports=[export_entry("f", FUNC, 1)],
-        elements=[b"\0\4\0\0\0" + vector([ref_func(2), ref_func(3)])],
+        elements=[active_elements(0, 0, [ref_func(2), ref_func(3)])],
     )  # fmt: skip
     instance = engine.load(image, [host("catch")])
     assert instance.call("f", 0) == [2]
@@ -210,7 +196,7 @@ def test_backtrace_through_host(engine: Engine) -> None:
                 (1, Body("POLL\n CALL 2\n RET", leaf=False)),
                 (1, Body("I32_CONST r0 0\n CALL 0\n RET", leaf=False)),
             ],
-            elements=[b"\0\4\0\0\0" + vector([ref_func(3)])],
+            elements=[active_elements(0, 0, [ref_func(3)])],
             exports=[export_entry("f", FUNC, 4)],
         ),
         [host("call_table")],
@@ -363,7 +349,7 @@ def user_of(exporter_table: bool = True) -> Image:
             (1, Body("CALL_RT MEMORY_GROW 0 0\n RET", leaf=False)),
         ],
         exports=[export_entry("f", FUNC, 1), export_entry("set", FUNC, 3), export_entry("grow", FUNC, 4)],
-        elements=[b"\0\4\0\0\1" + vector([ref_func(2)])] if exporter_table else [],
+        elements=[active_elements(0, 1, [ref_func(2)])] if exporter_table else [],
     )  # fmt: skip
 
 
@@ -469,7 +455,7 @@ def test_segments_out_of_bounds(engine: Engine) -> None:
     written = b"\0\0\1" + text("x")
     too_far = [integer(65536) + text("y"), integer(-1) + text("yz"), integer(65537) + text("")]
     cases = [(replace(base, data=[written, b"\0" + one]), MEMORY_TRAP) for one in too_far]
-    elements = [*base.elements, b"\0\4\0\0\2" + vector([NULL])]
+    elements = [*base.elements, active_elements(0, 2, [NULL])]
     cases.append((replace(base, elements=elements), TABLE_TRAP))
     for image, message in cases:
         exporter.write(1, b"\0")
@@ -577,7 +563,7 @@ def test_types_of_many(engine: Engine) -> None:
         functions=[(1024 + n, Body()) for n in range(1024)] + [(2048, caller)],
         tables=[table_entry("r", 1024)],
         exports=[export_entry("f", FUNC, 1024)],
-        elements=[b"\0\4\0\0\0" + vector(ref_func(n) for n in range(1024))],
+        elements=[active_elements(0, 0, [ref_func(n) for n in range(1024)])],
     )
     instance = engine.load(image)
     for element in range(1024):
@@ -612,7 +598,7 @@ def test_references_to_imported_functions(engine: Engine) -> None:
         functions=[(1, Body("MOV r7 r0\n CALL_INDIRECT 0 0\n RET", leaf=False))],
         tables=[table_entry("r", 3)],
         exports=[export_entry("f", FUNC, 0)],
-        elements=[b"\0\4\0\0\1" + vector([global_value(0), NULL])],
+        elements=[active_elements(0, 1, [global_value(0), NULL])],
     )
     assert engine.load(user, [second.exported("g")]).call("f", 1) == [1]
 

@@ -14,6 +14,7 @@ from tests.verify.assemble import (
     TABLE,
     Body,
     Image,
+    active_elements,
     export_entry,
     func_type,
     global_entry,
@@ -24,7 +25,6 @@ from tests.verify.assemble import (
     table_entry,
     text,
     unsigned,
-    vector,
 )
 
 EXPORTER = Image(
@@ -44,7 +44,7 @@ EXPORTER = Image(
         export_entry("table", FUNC, 4), export_entry("t", TABLE, 0), export_entry("m", MEMORY, 0),
         export_entry("g", GLOBAL, 0),
     ],
-    elements=[b"\0\4\0\0\0" + vector([ref_func(0), ref_func(3)])],
+    elements=[active_elements(0, 0, [ref_func(0), ref_func(3)])],
     data=[b"\0\0\1" + text("data")],
 )  # fmt: skip
 IMPORTER = Image(
@@ -57,7 +57,7 @@ IMPORTER = Image(
     ],
     functions=[(0, Body("CALL 0\n RESULT_LOAD r1 1\n RESULT_STORE r1 1\n RET", leaf=False))],
     exports=[export_entry("f", FUNC, 1)],
-    elements=[b"\0\4\0\0\2" + vector([ref_func(1)])],
+    elements=[active_elements(0, 2, [ref_func(1)])],
 )
 
 

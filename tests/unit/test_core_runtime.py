@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from pywasmjit import _isa as isa
-from tests.native.libcore import INTERP, JIT, Instance
+from tests.native.libcore import Instance
 from tests.unit.core_engines import Engine, outcome
 from tests.verify.assemble import (
     FUNC,
     NULL,
     Body,
     Image,
+    active_elements,
     export_entry,
     func_type,
     limits,
@@ -30,19 +30,6 @@ PAGE = 65536
 NONE = 0xFFFFFFFF
 MEMORY = "out of bounds memory access"
 TABLE = "out of bounds table access"
-
-
-@pytest.fixture(scope="module", params=[INTERP, JIT])
-def process(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    engine = Engine(request.param)
-    yield engine
-    engine.core.close()
-
-
-@pytest.fixture
-def engine(process: Engine) -> Iterator[Engine]:
-    yield process
-    assert process.core.reset() == 0, "allocations left over"
 
 
 def helper(name: str, imm0: int = 0, imm1: int = 0) -> tuple[bytes, Body]:
@@ -68,7 +55,7 @@ def image(*helpers: tuple[bytes, Body], pages: bytes = limits(1, 3)) -> Image:
         exports=[export_entry(f"f{i}", FUNC, i) for i in range(len(helpers))],
         elements=[
             b"\1\4" + vector(ref_func(len(helpers) + i) for i in range(5)),
-            b"\0\4\1\0\0" + vector([ref_func(len(helpers)), NULL]),
+            active_elements(1, 0, [ref_func(len(helpers)), NULL]),
             b"\1\5" + vector([NULL]),
             b"\2\4" + vector([ref_func(0)]),
         ],

@@ -134,6 +134,11 @@ def export_entry(name: str, kind: int, index: int) -> bytes:
     return text(name) + bytes([kind]) + unsigned(index)
 
 
+def active_elements(table: int, offset: int, items: Iterable[bytes]) -> bytes:
+    """A segment of functions that is written to a table when an instance is made."""
+    return b"\0\4" + unsigned(table) + integer(offset) + vector(items)
+
+
 def _number(word: str, op: isa.Op | None = None) -> int:
     """The value of an operand word."""
     if word == "-":

@@ -20,6 +20,7 @@ from tests.verify.assemble import (
     FUNC,
     Body,
     Image,
+    active_elements,
     export_entry,
     func_type,
     global_entry,
@@ -209,14 +210,8 @@ def sample_image(
 
 
 def active_functions(table: int, offset: int, functions: Sequence[int]) -> bytes:
-    """An active element segment of functions."""
-    return (
-        bytes([0, 4])
-        + unsigned(table)
-        + integer(offset)
-        + unsigned(len(functions))
-        + b"".join(map(ref_func, functions))
-    )
+    """An active element segment of functions, by index."""
+    return active_elements(table, offset, map(ref_func, functions))
 
 
 SAMPLES: Final = tuple(_samples())

@@ -19,6 +19,7 @@ from tests.verify.assemble import (
     TABLE,
     Body,
     Image,
+    active_elements,
     encode,
     export_entry,
     f32_bits,
@@ -53,7 +54,7 @@ BASE = Image(
     globals=[global_entry("l", True, integer(-(1 << 63)))],
     exports=[export_entry("f", FUNC, 1)],
     start=1,
-    elements=[b"\0\4" + unsigned(0) + integer(0) + vector([ref_func(0), NULL])],
+    elements=[active_elements(0, 0, [ref_func(0), NULL])],
     data=[b"\0" + integer(0) + text("data")],
     names=["", "one"],
 )
@@ -369,12 +370,12 @@ CASES: dict[str, tuple[str, Image | bytes, Image | bytes]] = {
     ),
     "element table": (
         "table index out of range",
-        changed(elements=[b"\0\4" + unsigned(2) + integer(0) + vector([])]),
-        changed(elements=[b"\0\4" + unsigned(0) + integer(0) + vector([])]),
+        changed(elements=[active_elements(2, 0, [])]),
+        changed(elements=[active_elements(0, 0, [])]),
     ),
     "element table's type": (
         "table of another type",
-        changed(elements=[b"\0\4" + unsigned(1) + integer(0) + vector([])]),
+        changed(elements=[active_elements(1, 0, [])]),
         changed(elements=[b"\0\5" + unsigned(1) + integer(0) + vector([])]),
     ),
     "element offset": (
