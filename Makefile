@@ -75,15 +75,22 @@ run: setup
 test: setup check guests
 	scripts/timed.sh "make test" $(PYTHON) -m pytest -q -m "not long" tests/unit tests/encode tests/verify tests/fuzz tests/spec tests/e2e
 
-## test-vm        nginx and the test programs in ring 0, in virtual machines
+E2E_IN_VM := $(addprefix tests/e2e/test_,nginx.py dns.py programs.py lua.py sqlite.py)
+
+## test-vm        kernels in virtual machines; tests/e2e with its guests in ring 0
 .PHONY: test-vm
 test-vm: setup guests
 	scripts/timed.sh "make test-vm" $(PYTHON) -m pytest -q tests/vm -m "not long"
+	scripts/timed.sh "make test-vm, tests/e2e in ring 0" $(PYTHON) -m pytest -q $(E2E_IN_VM) --host=vm -m "not long"
 
 ## test-long      what takes long: soak, fuzzing, the debug kernel
 .PHONY: test-long
 test-long: setup guests
 	scripts/timed.sh "make test-long" $(PYTHON) -m pytest -q -m long
+	for kernel in $$(echo $${PYWASMJIT_TEST_KERNELS:-6.1,6.12} | tr , ' '); do \
+		scripts/timed.sh "make test-long, tests/e2e on $$kernel" \
+			$(PYTHON) -m pytest -q tests/e2e --host=vm --kernel=$$kernel || exit; \
+	done
 
 ## test-fresh     both commands of the README as a new user, in a fresh Debian (debootstrap)
 .PHONY: test-fresh

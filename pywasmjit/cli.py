@@ -21,6 +21,7 @@ from pywasmjit.errors import (
     OutputError,
     PywasmjitError,
     SystemCallError,
+    UsageError,
 )
 
 EXAMPLES = """\
@@ -121,6 +122,8 @@ def build_parser(light: bool = False) -> argparse.ArgumentParser:
                          help="where to run it (default: the kernel where it can be, saying so if not)")
     command.add_argument("--engine", choices=("jit", "interp"), default="jit",
                          help="machine code (default) or the interpreter")
+    command.add_argument("--both", action="store_true",
+                         help="run it in user space, then in the kernel, and say what differs")
     command.add_argument("--env", type=setting, action="append", default=[], metavar="K=V",
                          help="set a variable in the guest's environment")
     command.add_argument("--inherit-env", action="store_true",
@@ -190,24 +193,29 @@ def noter(verbose: bool) -> launch.Note:
 
 
 def run_exec(options: argparse.Namespace) -> int:
-    return launch.execute(
-        launch.Options(
-            file=options.file,
-            arguments=tuple(options.arguments),
-            host=options.host,
-            engine=options.engine,
-            environment=tuple(options.env),
-            argv0=options.argv0,
-            max_memory=options.max_memory,
-            trace=options.trace,
-            stats=options.stats,
-            directories=tuple(options.directories),
-            listeners=tuple(options.listeners),
-            inherit_environment=options.inherit_env,
-            invoke=options.invoke,
-            note=noter(options.verbose),
-        )
+    wanted = launch.Options(
+        file=options.file,
+        arguments=tuple(options.arguments),
+        host=options.host,
+        engine=options.engine,
+        environment=tuple(options.env),
+        argv0=options.argv0,
+        max_memory=options.max_memory,
+        trace=options.trace,
+        stats=options.stats,
+        directories=tuple(options.directories),
+        listeners=tuple(options.listeners),
+        inherit_environment=options.inherit_env,
+        invoke=options.invoke,
+        note=noter(options.verbose),
     )
+    if not options.both:
+        return launch.execute(wanted)
+    if options.host != "auto" or options.trace:
+        raise UsageError("--both chooses the hosts and compares the traces: no --host or --trace with it")
+    from pywasmjit import both
+
+    return both.execute(wanted)
 
 
 def run_compile(options: argparse.Namespace) -> int:

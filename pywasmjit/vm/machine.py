@@ -38,6 +38,7 @@ from pywasmjit.vm.errors import (
     OracleError,
     VmError,
 )
+from pywasmjit.vm.network import Network
 from pywasmjit.vm.packages import Kernel
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -84,6 +85,7 @@ class Machine:
         lifetime: seconds after which the machine is ended, whatever happens.
         icount: count instructions: one is one nanosecond of guest time. See vm.counted.
         cpu: QEMU's -cpu.
+        network: QEMU's user network, none, or one shared with other machines (vm/network.py).
         online: let the guest reach the host and beyond, not just the other way around.
     """
 
@@ -98,7 +100,7 @@ class Machine:
         lifetime: float = 1800,
         icount: bool = False,
         cpu: str | None = None,
-        network: bool = True,
+        network: bool | Network = True,
         online: bool = False,
     ) -> None:
         self._wanted_kernel = kernel
@@ -110,6 +112,7 @@ class Machine:
         self._icount = icount
         self._cpu = cpu or (qemu.ICOUNT_CPU if icount else qemu.DEFAULT_CPU)
         self._network = network
+        self.address = "10.0.2.15"
         self._online = online
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
@@ -117,6 +120,8 @@ class Machine:
         self._qemu: qemu.Process | None = None
         self._final_kmsg = ""
         self.boot_seconds = 0.0
+        self.unchecked = False
+        """Commands have run since oracle() looked at the kernel."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -146,6 +151,12 @@ class Machine:
     def _options(self, directory: Path, arguments: Sequence[str] = ()) -> qemu.Options:
         wanted = self._wanted_kernel
         self.kernel = packages.kernel(wanted) if isinstance(wanted, str) else wanted
+        tap = None
+        if isinstance(self._network, Network):
+            port = self._network.port()
+            self.address = port.address
+            tap = (port.tap, port.mac)
+            arguments = [*arguments, port.argument]
         return qemu.Options(
             image=self.kernel.image,
             initramfs=rootfs.initramfs(self.kernel),
@@ -159,7 +170,8 @@ class Machine:
             memory_mb=self._memory_mb,
             cpu=self._cpu,
             icount=self._icount,
-            network=self._network,
+            network=self._network is True,
+            tap=tap,
             online=self._online,
             lifetime=self._lifetime,
         )
@@ -252,6 +264,7 @@ class Machine:
         return result
 
     def _run(self, text: str, timeout: float, feed: bytes = b"") -> Result:
+        self.unchecked = True
         nonce = secrets.token_hex(8)
         # The pipe keeps the shell's port out of sight of the command, and timeout(1) ends
         # whatever of its process group holds that pipe. What the shell around it has to say
@@ -434,6 +447,7 @@ class Machine:
         `allow` are regular expressions for message lines that this test provokes.
         """
         now = self.mark()
+        self.unchecked = False
         messages = self.kmsg()[since.position : now.position]
         harm = oracle.signs_of_harm(messages, allow)
         taint = oracle.taint_change(since.taint, now.taint)

@@ -29,6 +29,10 @@ class MachinePool:
         self._machines[key] = machine
         return machine
 
+    def unchecked(self) -> list[Machine]:
+        """Those that have run commands since the oracle looked at them."""
+        return [machine for machine in self._machines.values() if machine.alive and machine.unchecked]
+
     def close(self) -> None:
         """End them all."""
         while self._machines:

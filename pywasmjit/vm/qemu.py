@@ -128,6 +128,8 @@ class Options:
     """
     network: bool = True
     online: bool = False
+    tap: tuple[int, str] | None = None
+    """Descriptor and MAC address of a TAP device, instead of QEMU's own network."""
     lifetime: float = 1800
 
 
@@ -154,8 +156,9 @@ class Process:
         self._lifetime = options.lifetime
         channels = (self.shell, self.files, self._monitor)
         numbers = [channel.guest.fileno() for channel in channels]
-        # timeout(1) ends QEMU even if this process is killed.
-        command = ["timeout", "-k", "5", str(options.lifetime), *self._command(options, numbers)]
+        limit = ["timeout", "-k", "5", str(options.lifetime)]
+        # However this process ends, the machine ends with it.
+        command = ["setpriv", "--pdeathsig", "TERM", *limit, *self._command(options, numbers)]
         try:
             with self._stderr_path.open("wb") as stderr:
                 self._popen = subprocess.Popen(
@@ -163,7 +166,7 @@ class Process:
                     stdin=subprocess.DEVNULL,
                     stdout=stderr,
                     stderr=stderr,
-                    pass_fds=numbers,
+                    pass_fds=numbers if options.tap is None else [*numbers, options.tap[0]],
                     start_new_session=True,
                 )
         except BaseException:
@@ -289,7 +292,11 @@ def machine_command(options: Options) -> list[str]:
     ]
     for image in options.images:
         command += ["-drive", f"file={image},if=virtio,format=raw,readonly=on"]
-    if options.network:
+    if options.tap is not None:
+        descriptor, mac = options.tap
+        command += ["-netdev", f"tap,id=net0,fd={descriptor}"]
+        command += ["-device", f"virtio-net-pci,netdev=net0,romfile=,mac={mac}"]
+    elif options.network:
         restrict = "off" if options.online else "on"
         command += ["-netdev", f"user,id=net0,restrict={restrict}"]
         command += ["-device", "virtio-net-pci,netdev=net0,romfile="]

@@ -20,22 +20,6 @@ PROGRAMS = sorted(path.stem for path in SOURCES.glob("*.c") if path.stem not in 
 ENVIRONMENT = {"TZ": "Europe/Berlin", "LC_ALL": "C"}
 
 
-@pytest.fixture(scope="session")
-def native(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The same source built by gcc."""
-    directory = tmp_path_factory.mktemp("native")
-
-    def build(name: str) -> Path:
-        target = directory / name
-        if not target.exists():
-            subprocess.run(
-                ["gcc", "-O2", "-std=gnu11", "-D_GNU_SOURCE", "-o", target, SOURCES / f"{name}.c"], check=True
-            )
-        return target
-
-    return build
-
-
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_same_as_native(
     name: str, host: Host, guest: Callable[[str], Path], native: Callable[[str], Path]

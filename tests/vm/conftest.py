@@ -32,6 +32,15 @@ def machines() -> Iterator[MachinePool]:
         yield pool
 
 
+@pytest.fixture(autouse=True)
+def no_machine_is_left_unchecked(request: pytest.FixtureRequest, machines: MachinePool) -> Iterator[None]:
+    """The oracle has looked at every shared machine that the test used."""
+    yield
+    names = request.fixturenames
+    if "unchecked_machine" not in names or "machine" in names:
+        assert not machines.unchecked(), "a test has used a machine without the oracle: use machine.checked()"
+
+
 @pytest.fixture(scope="session", params=_series())
 def kernel(request: pytest.FixtureRequest) -> Kernel:
     return packages.kernel(request.param)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from pywasmjit.vm import machine as machine_module
 from pywasmjit.vm import qemu
 from pywasmjit.vm.errors import BootError, CommandError, CommandTimeout, MachineDied, VmError
-from pywasmjit.vm.machine import Machine
+from pywasmjit.vm.machine import CHECKOUT, Machine
 from pywasmjit.vm.packages import Kernel
 from pywasmjit.vm.pool import MachinePool
 
@@ -163,6 +165,26 @@ def test_a_panic_is_an_exception_with_the_kernels_words(own_machine: Machine) ->
 def test_the_lifetime_ends_a_machine(kernel: Kernel) -> None:
     with pytest.raises(BootError, match="QEMU was ended after its lifetime of 1 s"):
         Machine(kernel, lifetime=1).start()
+
+
+def test_a_machine_ends_with_its_owner(kernel: Kernel) -> None:
+    """Even if that is killed and cleans nothing up."""
+    script = (
+        "import sys, time; from pywasmjit.vm.machine import Machine\n"
+        "machine = Machine(sys.argv[1]); machine.start()\n"
+        "print(machine._process().pid, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, kernel.series], cwd=CHECKOUT, stdout=subprocess.PIPE
+    ) as owner:
+        assert owner.stdout
+        group = int(owner.stdout.readline())
+        assert subprocess.run(["pgrep", "-c", "-g", str(group)], capture_output=True, check=True).stdout == b"2\n"
+        owner.kill()
+    deadline = time.monotonic() + 20
+    while subprocess.run(["pgrep", "-g", str(group)], capture_output=True, check=False).stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_guest_that_hangs_leaves_a_backtrace(own_machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pywasmjit.vm import oracle
 from pywasmjit.vm.errors import OracleError
 from pywasmjit.vm.machine import Machine
+from pywasmjit.vm.pool import MachinePool
 
 HARMFUL = [
     "BUG: kernel NULL pointer dereference, address: 0000000000000008",
@@ -58,6 +59,14 @@ def test_harmless_messages_are_not(message: str) -> None:
 )
 def test_taint_changes_have_names(before: int, after: int, expected: str) -> None:
     assert oracle.taint_change(before, after) == expected
+
+
+def test_the_pool_knows_what_the_oracle_has_not_seen(machines: MachinePool, machine: Machine) -> None:
+    machine.run("true")
+    assert machines.unchecked() == [machine]
+    with machine.checked():
+        machine.run("true")
+    assert machines.unchecked() == []
 
 
 def test_a_reported_bug_is_caught(unchecked_machine: Machine) -> None:
