@@ -21,7 +21,7 @@ static void watch(int epoll, int operation, int fd, uint32_t events, uint64_t da
 
 static void with_epoll(void)
 {
-	struct epoll_event events[8];
+	struct epoll_event events[8] = { 0 };
 	int pipes[2], epoll = MUST(epoll_create1(EPOLL_CLOEXEC)), count;
 	char byte;
 
