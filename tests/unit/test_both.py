@@ -38,6 +38,10 @@ def test_another_process_is_a_difference() -> None:
     )
 
 
+def test_times_are_no_difference() -> None:
+    assert list(differences(run("[1] time(0)\n[1] time = 170\n"), run("[1] time(0)\n[1] time = 171\n"))) == []
+
+
 def test_other_numbers_and_missing_calls_are_differences() -> None:
     (problem,) = differences(run("[1] read(3, 7)\n"), run("[9] read(3, 8)\n"))
     assert problem.endswith("  user:   read(3, 7)\n  kernel: read(3, 8)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from ring0 import HERE, Ring0
 
 from pywasmjit.vm.ring0 import require_ring0, since
@@ -56,6 +57,7 @@ def unprobe(ring0: Ring0) -> dict[str, int]:
     return {line.split()[0]: int(line.split()[1]) for line in lines}
 
 
+@pytest.mark.timeout(900)
 def test_10000_requests_in_ring_0(ring0: Ring0) -> None:
     machine = ring0.machine
     machine.run(
@@ -91,8 +93,9 @@ def test_10000_requests_in_ring_0(ring0: Ring0) -> None:
     require_ring0(counted)
     assert counted["launcher_calls"] == counted["functions_interpreted"] == counted["traps"] == 0
     assert counted["host_calls"] > 4 * requests  # wait, receive, open, send at least
-    # Each of them was a system call made from ring 0; the launcher had other work, seldom.
+    # Each of them was a system call made from ring 0. Returns are not for them, but for what the
+    # kernel does on the way to user mode: once a request, to close the file at last.
     assert counted["system_calls"] >= counted["host_calls"] * 3 // 4
-    assert counted["returns"] < counted["host_calls"] // 20
+    assert counted["returns"] < 2 * requests
     assert entered["strftime"] >= requests
     assert entered["getaddrinfo"] >= 1

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,13 +25,9 @@ def test_a_machine_on_a_network(kernel: Kernel) -> None:
         for address in ("10.77.0.2", "[fd77::2]"):
             done = network.run("curl", "-sS", "--max-time", "20", f"http://{address}:8000/hostname")
             assert (done.returncode, done.stdout) == (0, "pywasmjit\n"), done.stderr
-        # Its clients have real addresses there, and nobody else can reach it.
+        # Its clients have real addresses there.
         assert "10.77.0.1" in server.output().decode()
-        outside = subprocess.run(
-            ["curl", "-s", "--noproxy", "*", "--connect-timeout", "2", "http://10.77.0.2:8000/"], check=False
-        )
-        assert outside.returncode in (7, 28)
-        machine.run("ping -c 1 -W 5 10.77.0.1 || busybox ping -c 1 10.77.0.1", check=True)
+        machine.run("busybox ping -c 1 10.77.0.1", check=True)
 
 
 def test_nothing_is_left_of_a_network() -> None:
