@@ -16,45 +16,60 @@ def run(trace: str, *, status: int = 0, output: bytes = b"out\n", errors: bytes 
     return interpret(status, output, trace.encode() + errors)
 
 
-USER = "[10] getpid()\n[10] getpid = 10\n[10] fork()\n[10] fork = 12\n[12] fork = 0\n[12] exit(0)\n[10] wait(12)\n[10] wait = 12\n"
+USER = (
+    "getpid() = 10\n[pid 10] fork() = 12\n[pid 12] fork() = 0\n[pid 10] wait4(12, <unfinished ...>\n"
+    "[pid 12] exit(0) = ?\n[pid 10] wait4(12) = 12\n"
+)
 # The same, interleaved otherwise, with other ids, the child without its return from fork.
-KERNEL = "[70] getpid()\n[70] getpid = 70\n[70] fork()\n[70] fork = 75\n[70] wait(75)\n[75] exit(0)\n[70] wait = 75\n"
+KERNEL = (
+    "getpid() = 70\n[pid 75] exit(0) = ?\n[pid 70] fork() = 75\n[pid 70] wait4(75, <unfinished ...>\n"
+    "[pid 70] wait4(75) = 75\n"
+)
 
 
 def test_process_ids_are_no_difference() -> None:
     assert run(USER).traces == {
-        "0": ["getpid()", "getpid = 10", "fork()", "fork = 12", "wait(12)", "wait = 12"],
-        "0.1": ["exit(0)"],
+        "0": ["getpid() = 10", "fork() = 12", "wait4(12, <unfinished ...>", "wait4(12) = 12"],
+        "0.1": ["exit(0) = ?"],
     }
     assert list(differences(run(USER), run(KERNEL))) == []
 
 
 def test_another_process_is_a_difference() -> None:
-    other = KERNEL.replace("wait = 75", "wait = 70")
+    other = KERNEL.replace("wait4(75) = 75", "wait4(75) = 70")
     (problem,) = differences(run(USER), run(other))
     assert problem == (
-        "host calls of process 0 differ, event 6:\n  both:   fork()\n  both:   fork = 12\n"
-        "  both:   wait(12)\n  user:   wait = 12\n  kernel: wait = 70"
+        "host calls of process 0 differ, event 4:\n  both:   getpid() = 10\n  both:   fork() = 12\n"
+        "  both:   wait4(12, <unfinished ...>\n  user:   wait4(12) = 12\n  kernel: wait4(75) = 70"
     )
 
 
 def test_times_are_no_difference() -> None:
-    assert list(differences(run("[1] time(0)\n[1] time = 170\n"), run("[1] time(0)\n[1] time = 171\n"))) == []
+    mine = "time(NULL) = 170\nclock_gettime(CLOCK_REALTIME, {tv_sec=1, tv_nsec=5}) = 0\n"
+    theirs = "time(NULL) = 171\nclock_gettime(CLOCK_REALTIME, {tv_sec=2, tv_nsec=77}) = 0\n"
+    assert list(differences(run(mine), run(theirs))) == []
+    assert list(differences(run(mine), run(theirs.replace("REALTIME", "MONOTONIC")))) != []
 
 
 def test_other_numbers_and_missing_calls_are_differences() -> None:
-    (problem,) = differences(run("[1] read(3, 7)\n"), run("[9] read(3, 8)\n"))
-    assert problem.endswith("  user:   read(3, 7)\n  kernel: read(3, 8)")
-    (problem,) = differences(run("[1] read(3)\n"), run("[1] read(3)\n[1] read = 1\n"))
-    assert problem.endswith("  user:   (makes no call any more)\n  kernel: read = 1")
+    (problem,) = differences(run("read(3) = 7\n"), run("read(3) = 8\n"))
+    assert problem.endswith("  user:   read(3) = 7\n  kernel: read(3) = 8")
+    (problem,) = differences(run("read(3) = 1\n"), run("read(3) = 1\nread(4) = 1\n"))
+    assert problem.endswith("  user:   (makes no call any more)\n  kernel: read(4) = 1")
     # The first difference only: what follows from it says nothing.
-    assert len(list(differences(run("[1] a()\n[1] b()\n"), run("[1] c()\n[1] d()\n")))) == 1
+    assert len(list(differences(run("a() = 1\nb() = 1\n"), run("c() = 1\nd() = 1\n")))) == 1
 
 
 def test_the_guests_own_errors_are_told_from_the_trace() -> None:
-    one = run("[1] write(2)\nhalf a line[1] write = 1\n[1] --- signal 15 ---\n[1] pause: trap\n", errors=b"end\n")
-    assert one.errors == b"half a lineend\n"
-    assert one.traces == {"0": ["write(2)", "write = 1", "--- signal 15 ---", "pause: trap"]}
+    trace = (
+        "write(2, x) = 1\nhalf a line.write(2, y) = 1\n--- SIGTERM {si_signo=SIGTERM} ---\n"
+        "pause() = ? (trap)\n"
+    )
+    one = run(trace, errors=b"end\n")
+    assert one.errors == b"half a line.end\n"
+    assert one.traces == {
+        "0": ["write(2, x) = 1", "write(2, y) = 1", "--- SIGTERM {si_signo=SIGTERM} ---", "pause() = ? (trap)"]
+    }
 
 
 def test_status_and_output() -> None:
