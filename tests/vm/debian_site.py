@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import make_deb
-from ring0 import launcher, module_file
+from ring0 import ROOT, launcher, module_file
 
 from pywasmjit.vm.machine import Machine, Result
 from pywasmjit.vm.packages import Kernel
@@ -44,6 +44,11 @@ NOT_FILES = (
     "/lib/modules /usr/lib/modules"
 )
 LISTING = "find / " + " -o ".join(f"-path {name} -prune" for name in NOT_FILES.split()) + " -o -print"
+
+
+SOURCES = (
+    "Kbuild", "README.md", "RATIONALE.md", "kmod", "packaging", "pywasmjit", "scripts", "build/pywasmjit-launch",
+)  # fmt: skip
 
 
 class Site:
@@ -129,4 +134,10 @@ def options(kernel: Kernel, directory: Path) -> dict[str, Path]:
     shutil.copy(wasm_module(kernel), dist / "wasm.ko")
     shutil.copy(kernel.config, dist / "config")
     shutil.copy(Path(__file__).with_name("typed.py"), dist)
-    return {"dist": dist, "headers/src": kernel.root / "usr/src", "headers/lib": kernel.root / "usr/lib"}
+    return {
+        "dist": dist,
+        "headers/src": kernel.root / "usr/src",
+        "headers/lib": kernel.root / "usr/lib",
+        # What `make install` reads.
+        **{f"source/{name}": ROOT / name for name in SOURCES},
+    }

@@ -225,6 +225,21 @@ def test_removal_leaves_no_file(site: Site) -> None:
     assert site.run("getent group wasm").status != 0
 
 
+def test_make_install(site: Site) -> None:
+    """From the sources to /usr/local, as `make install` does it, and away again."""
+    script = "python3 /project/source/scripts/install.py"
+    site.machine.run(f"{script} install", 120, check=True)
+    assert site.run("/usr/local/bin/pywasmjit --version").text == f"pywasmjit {__version__}\n"
+    assert site.run("getent group wasm").status == 0
+    # Found where they were installed: the sources, and with them what the module needs.
+    checks = json.loads(site.run("/usr/local/bin/pywasmjit doctor --json").text)["checks"]
+    assert {check["name"]: check["status"] for check in checks}["configuration"] == "ok"
+    site.machine.run(f"{script} uninstall", 120, check=True)
+    assert left_behind(site) == set()
+    nothing = site.run(f"{script} uninstall", 120)
+    assert nothing.status == 1 and "nothing is installed below /usr/local" in nothing.text
+
+
 def test_what_is_in_dist(site: Site) -> None:
     """Both packages, for this processor."""
     names = sorted(Path(name).name for name in site.run(f"ls {site.dist}/*.deb").text.split())
