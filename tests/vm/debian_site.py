@@ -12,6 +12,7 @@ from pathlib import Path
 import make_deb
 from ring0 import ROOT, launcher, module_file
 
+from pywasmjit import kbuild
 from pywasmjit.vm.machine import Machine, Result
 from pywasmjit.vm.packages import Kernel
 from pywasmjit.vm.ring0 import wasm_module
@@ -132,6 +133,8 @@ def options(kernel: Kernel, directory: Path) -> dict[str, Path]:
             env={"PYWASMJIT_CACHE": str(dist / "images"), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
         )  # fmt: skip
     shutil.copy(wasm_module(kernel), dist / "wasm.ko")
+    # With too little executable memory for nginx.
+    kbuild.build_module(kernel.headers, dist / "small" / kbuild.MODULE, variables={"WJ_POOL_MB": "1"})
     shutil.copy(kernel.config, dist / "config")
     shutil.copy(Path(__file__).with_name("typed.py"), dist)
     return {

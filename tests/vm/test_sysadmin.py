@@ -9,7 +9,6 @@ without, which takes many minutes under emulation.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,15 +165,18 @@ def test_a_module_for_another_kernel(site: Site) -> None:
 
 
 def test_pool_exhausted(site: Site) -> None:
-    """Two guests whose machine code does not fit at a time: the second says what to do."""
-    site.machine.run("pywasmjit insmod max_code=100", check=True)
-    used = int(re.search(r"pool_used (\d+)", site.run("cat /proc/wasm/totals").text)[1])  # type: ignore[index]
-    assert used > 0
-    refused = site.run("echo 0 > /sys/module/wasm/parameters/max_code; "
-                       "setpriv --reuid=65534 --regid=65534 --clear-groups true; "
-                       f"chmod 666 /dev/wasm; su {USER} -c 'cd; pywasmjit exec --host=kernel nginx.wasm -v'")  # fmt: skip
+    """No room for the machine code: of the module, or of what one user may have.  Both say what to do."""
+    inserted = site.run(f"SUDO_UID=$(id -u {USER}) pywasmjit insmod --module {site.dist}/small/wasm.ko max_code=100")
+    assert inserted.status == 0, inserted.text
+    refused = site.as_user("pywasmjit exec --host=kernel nginx.wasm -v")
     assert refused.status == 71
-    assert "no executable memory left for this user" in refused.text
+    assert "no executable memory left" in refused.text and "insmod --pool MIB" in refused.text
+    unload(site)
+    site.machine.run(f"SUDO_UID=$(id -u {USER}) pywasmjit insmod max_code=1", check=True)
+    refused = site.as_user("pywasmjit exec --host=kernel nginx.wasm -v")
+    assert refused.status == 71
+    assert "no executable memory left for this user" in refused.text and "max_code" in refused.text
+    assert "refused 1\n" in site.run("cat /proc/wasm/totals").text
     unload(site)
 
 
