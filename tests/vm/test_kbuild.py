@@ -138,3 +138,23 @@ def test_something_that_is_no_module(kernel: Kernel, tmp_path: Path) -> None:
         kbuild.check_module(text, kernel.headers)
     with Path("/bin/true").open("rb") as handle, pytest.raises(KbuildError, match="modinfo"):
         kbuild.read_information(handle.read())
+
+
+def test_a_module_is_signed(kernel: Kernel, probe: Path, tmp_path: Path) -> None:
+    """With the kernel's own program; whoever reads the end of the file sees it."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.der"
+    subprocess.run(
+        ["openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", "-subj", "/CN=test/",
+         "-outform", "DER", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    module = tmp_path / "probe.ko"
+    shutil.copy(probe, module)
+    assert not kbuild.is_signed(module.read_bytes())
+    kbuild.sign_module(module, kernel.headers, key, certificate)
+    assert kbuild.is_signed(module.read_bytes())
+    kbuild.check_module(module, kernel.headers)
+    signer = subprocess.run(["/sbin/modinfo", "-F", "signer", module], capture_output=True, text=True, check=True)
+    assert signer.stdout.strip() == "test"
+    with pytest.raises(KbuildError, match=r"signing .* with .*nothing failed"):
+        kbuild.sign_module(module, kernel.headers, tmp_path / "nothing", certificate)
