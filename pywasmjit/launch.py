@@ -249,7 +249,7 @@ def execute(options: Options) -> int:
         f"--max-memory={options.max_memory}",
         f"--image-fd={descriptor}",
         f"--wasm={options.file}",
-        f"--pywasmjit={_own_command()}",
+        f"--pywasmjit={own_command()}",
     ]
     if options.trace:
         command.append("--trace")
@@ -283,7 +283,7 @@ def execute(options: Options) -> int:
         raise SystemCallError(f"{program}: {error.strerror}") from error
 
 
-def _own_command() -> str:
+def own_command() -> str:
     """What the launcher execs for another wasm file: the pywasmjit beside this Python, or ours."""
     installed = Path(sys.executable).parent / "pywasmjit"
     return str(installed if installed.exists() else Path(sys.argv[0]).resolve())

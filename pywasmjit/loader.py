@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pywasmjit import __version__, kbuild, kconfig, system
+from pywasmjit import __version__, kbuild, kconfig, launch, system
 from pywasmjit.errors import AccessError, HostUnavailableError, InputError, SystemCallError, UsageError
 from pywasmjit.kbuild import KbuildError
 from pywasmjit.system import System
@@ -150,12 +150,22 @@ def insert(
         return Loaded(__version__, running.release, None, 0.0, _set_access(running, gid))
     _check_configuration(running)
     with _module_file(options, running, progress) as (path, shown):
-        _check_fits(read_module(path), shown, running)
+        data = read_module(path)
+        _check_fits(data, shown, running)
+        parameters = [*options.parameters, *_own_programs(data, options.parameters)]
         started = time.monotonic()
-        _load(path, shown, " ".join(options.parameters), running)
+        _load(path, shown, " ".join(parameters), running)
         seconds = time.monotonic() - started
     _wait_for_device(running)
     return Loaded(__version__, running.release, shown, seconds, _set_access(running, gid))
+
+
+def _own_programs(data: bytes, given: Sequence[str]) -> Iterator[str]:
+    """Parameters that say where what execve of a wasm file needs is installed, if the module has them."""
+    names = {parameter.partition("=")[0] for parameter in given}
+    for name, path in (("launcher", launch.launcher()), ("pywasmjit", Path(launch.own_command()))):
+        if f"parm={name}:".encode() in data and name not in names:
+            yield f'{name}="{path}"' if " " in str(path) else f"{name}={path}"
 
 
 @contextlib.contextmanager
