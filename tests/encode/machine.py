@@ -188,8 +188,8 @@ class Function:
                 second = WHOLE.get(insn.operands.split(", ")[1])
                 self.require(second in (None, *self.body.pushes), insn, "register that is not the function's")
             self.require(written != "r14", insn, "the instance's register is written")
-            self.require(written != "r15", insn, "the memory's register is written")
-            self.require(written is None or written == "rsp" or written in self.body.pushes, insn, "callee-saved register that is not saved")
+            self.require(written != "r15" or self.moves_memory(insn), insn, "the memory's register is written")
+            self.require(written in (None, "rsp", "r15", *self.body.pushes), insn, "callee-saved register that is not saved")
             self.require(written != "rsp" or insn.mnemonic in ("add", "sub"), insn, "stack pointer is written")
             if re.search(r"\b[re]?sp[l]?\b", re.sub(r"\[.*?\]", "", insn.operands)):
                 # Never into another register, where fork would not find it.
@@ -297,7 +297,7 @@ class Function:
             while work:
                 i, rest = work[-1]
                 for k in rest:
-                    if self.is_poll(k) or self.counts_bits(i, k):
+                    if self.is_poll(k) or self.counts_bits(i, k) or self.exchanges(i, k):
                         continue
                     self.require(state[k] != 1, self.insns[k], "a way round without a poll")
                     if not state[k]:
@@ -313,6 +313,27 @@ class Function:
         loop = "; ".join(insn.text for insn in self.insns[k:i])
         return i == k + 3 and re.fullmatch(r"shr ([er])cx, 1; adc \w+, 0; test \1cx, \1cx", loop) is not None
 
+    def exchanges(self, i: int, k: int) -> bool:
+        """Back from i to k in an atomic operation that others got in the way of."""
+        loop = [insn.mnemonic for insn in self.insns[k : i + 1]]
+        return len(loop) == 4 and loop[0] == "mov" and loop[2:] == ["lock cmpxchg", "jne"]
+
+    def moves_memory(self, insn: Insn) -> bool:
+        """An atomic access adds its address to r15, and loads that again before anything else happens."""
+        i = self.at[insn.at]
+        before = [other.text for other in self.insns[max(0, i - 12) : i + 1]]
+        after = [other.text for other in self.insns[i : i + 12]]
+        if insn.text == RESTORE:
+            return MOVE in before
+        if insn.text != MOVE or RESTORE not in after:
+            return False
+        between = self.insns[i + 1 : i + after.index(RESTORE)]
+        start, end = between[0].at, between[-1].at
+        return all(
+            other.mnemonic not in ("call", "ret", "jmp") and (other.target is None or start <= other.target <= end)
+            for other in between
+        )
+
     def is_poll(self, i: int) -> bool:
         """The test, and the branch on it to a call of the poll stub that comes back behind."""
         if not re.fullmatch(POLL, self.insns[i].text):
@@ -326,6 +347,8 @@ class Function:
         return True
 
 
+MOVE = "add r15, rcx"
+RESTORE = "mov r15, qword ptr [r14 + 8]"
 POLL = r"cmp dword ptr \[r14 \+ 0x[0-9a-f]+\], 0"
 
 

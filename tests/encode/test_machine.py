@@ -158,6 +158,22 @@ BROKEN = {
 }  # fmt: skip
 
 
+def test_atomics(process: Core) -> None:
+    """Loops of their own, and addresses in r15 for a while: with every variant."""
+    lines = [
+        f"I32_ATOMIC_RMW r2 {base} {op} {offset}"
+        for op in ("ADD", "AND", "XOR", "XCHG") for base in ("r0", "r1", "-") for offset in (0, 8, 0x5A4B3C20)
+    ]  # fmt: skip
+    source = "\n".join(line + "\nMOV r0 r1" for line in lines) + "\nRET"
+    image = Image(types=[func_type("iii", "i")], functions=[(0, Body(source))], memories=[limits(1)]).build()
+    for variant in COMPILED:
+        found = read_back(process, "atomics", image, 0, variant)
+        assert check(found, image) == 1
+        if any(insn.text == "add r15, rcx" for insn in found.functions()):
+            with pytest.raises(AssertionError, match="the memory's register"):
+                check_program(edited(found, text_of(r"^mov r15, .*", "nop")), image)
+
+
 def test_small_is_fine(process: Core) -> None:
     assert check(*small(process)) == 1
 
