@@ -171,6 +171,11 @@ clean:
 bench-quick: setup
 	$(PYTHON) bench/quick.py
 
+## bench-wasi     C, Rust and Go programs: starts, sizes, requests, against native builds and wasmtime
+.PHONY: bench-wasi
+bench-wasi: setup
+	$(PYTHON) bench/wasi.py
+
 ## bench-nginx    nginx.wasm in user space under the JIT against native nginx: rates, CPU, memory
 .PHONY: bench-nginx
 bench-nginx: setup

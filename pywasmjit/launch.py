@@ -32,6 +32,7 @@ IMAGE_MAGIC = b"\0wjimg\0\1"
 WASM_MAGIC = b"\0asm"
 ALL_MEMORY = 1 << 32
 MAX_LINE = 256  # of which the kernel reads `#!`
+_BETWEEN_NOTES = 1.0  # seconds, while lowering
 MAX_FILE = 256 << 20  # that of images (image.h); and /dev/zero has an end
 
 Note = Callable[[str], None]
@@ -118,7 +119,15 @@ def lower(wasm: bytes, note: Note) -> bytes:
     note("decoded")
     validate(module)
     note("validated")
-    image = lower_module(module)
+    noted = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal noted
+        if time.monotonic() - noted >= _BETWEEN_NOTES:
+            noted = time.monotonic()
+            note(f"lowered {100 * done // total} % of {total} bytes of code")
+
+    image = lower_module(module, progress=progress)
     note(f"lowered: {len(wasm)} bytes of wasm, {len(image)} of image")
     return image
 

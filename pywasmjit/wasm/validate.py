@@ -53,6 +53,9 @@ MAX_PAGES: Final = 65_536
 
 _UNKNOWN: Final = 0  # the bottom type: an operand that unreachable code conjured up
 _SENTINEL: Final = -1
+# Opcodes of later versions that compilers only emit when told to.
+_TAIL_CALLS: Final = ": tail calls are not supported, build with -mno-tail-call"
+_PROPOSALS: Final = {0x12: _TAIL_CALLS, 0x13: _TAIL_CALLS}
 
 _TYPE_NAMES: Final = VALUE_TYPE_NAMES | {_UNKNOWN: "any type", _SENTINEL: "nothing"}
 
@@ -1003,7 +1006,8 @@ def _walk(
                 raise UnsupportedError(SIMD_UNSUPPORTED, offset=at)
 
             else:
-                raise DecodeError(f"illegal opcode 0x{op:02x}", offset=at)
+                known = _PROPOSALS.get(op, "")
+                raise DecodeError(f"illegal opcode 0x{op:02x}{known}", offset=at)
         else:
             raise DecodeError(
                 "unexpected end of section or function: END opcode expected", offset=end

@@ -263,6 +263,7 @@ def test_malformed_bodies() -> None:
     for code, rule in (
         (b"\xff", "illegal opcode 0xff"),
         (b"\x06\x40", "illegal opcode 0x06"),
+        (b"\x12\x00", "illegal opcode 0x12: tail calls are not supported, build with -mno-tail-call"),
         (b"\xfc\x12", "illegal opcode 0xfc 0x12"),
         (b"\xfe\x4f", "illegal opcode 0xfe 0x4f"),
         (b"\x3f\1\x1a", "zero byte expected"),
