@@ -123,6 +123,7 @@ def servers(name: str, module: Path, rounds: int, connections: int) -> None:
             for way in ("guest", "native"):
                 listener = socket.create_server(("127.0.0.1", 0), backlog=128)
                 ports.append(listener.getsockname()[1])
+                listener.setblocking(not name.startswith("go-"))
                 command = [str(module.with_name("native"))]
                 if way == "guest":
                     command = pywasmjit(module, cache)

@@ -130,7 +130,8 @@ def build_parser(light: bool = False) -> argparse.ArgumentParser:
                          help="give a WASI program all of this environment (others have it anyway)")
     command.add_argument("--dir", dest="directories", action="append", default=[], metavar="HOST[::GUEST]",
                          help="give a WASI program a directory, perhaps under another name")
-    command.add_argument("--tcplisten", dest="listeners", action="append", default=[], metavar="ADDR:PORT",
+    command.add_argument("--tcplisten", dest="listeners", action="append", default=[],
+                         metavar="ADDR:PORT[,nonblock]",
                          help="give a WASI program a socket that listens there (numbered after directories)")
     command.add_argument("--invoke", default="", metavar="NAME",
                          help="call this exported function with the ARGs and print its results")

@@ -31,12 +31,16 @@ def directory(text: str) -> str:
 
 
 def listener(text: str) -> str:
-    """ADDRESS:PORT, [ADDRESS]:PORT or :PORT: the setting that gives a socket listening there."""
+    """ADDRESS:PORT, [ADDRESS]:PORT or :PORT: the setting that gives a socket listening there.
+
+    With ",nonblock" behind it accepting does not wait: Go's scheduler wants that, plain loops do not.
+    """
     import socket  # not needed for most programs, and slow to import
 
-    host, separator, port = text.rpartition(":")
+    address_text = text.removesuffix(",nonblock")
+    host, separator, port = address_text.rpartition(":")
     if not separator or not port.isdecimal() or int(port) > 65535:
-        raise UsageError(f"--tcplisten {text}: not of the form ADDRESS:PORT")
+        raise UsageError(f"--tcplisten {text}: not of the form ADDRESS:PORT[,nonblock]")
     host = host.removeprefix("[").removesuffix("]")
     try:
         found = socket.getaddrinfo(
@@ -52,6 +56,7 @@ def listener(text: str) -> str:
         made.listen(128)
     except OSError as error:
         raise SystemCallError(f"--tcplisten {text}: {error.strerror}") from error
+    made.setblocking(address_text == text)
     made.set_inheritable(True)
     return f"listen={made.detach()}"
 

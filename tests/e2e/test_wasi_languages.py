@@ -162,13 +162,13 @@ def resident(pid: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("name", "clients"),
-    [("rust-server", 1), pytest.param("go-server", 10, marks=pytest.mark.long)],
+    ("name", "clients", "suffix"),
+    [("rust-server", 1, ""), pytest.param("go-server", 10, ",nonblock", marks=pytest.mark.long)],
 )
-def test_server(name: str, clients: int, jit: Host, program: Guest) -> None:
+def test_server(name: str, clients: int, suffix: str, jit: Host, program: Guest) -> None:
     """10,000 requests; afterwards it has as many descriptors, and hardly more memory, than before."""
     module, port = program(name), free_port()
-    process = jit.start(module, options=(f"--tcplisten=127.0.0.1:{port}",))
+    process = jit.start(module, options=(f"--tcplisten=127.0.0.1:{port}{suffix}",))
     wait_until(lambda: process.poll() is not None or answers(port), "the server answers", 280)
     body = os.urandom(300_000)
     assert fetch(port, "/echo", body) == body

@@ -42,7 +42,8 @@ def test_directory_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "family"), [("127.0.0.1:0", socket.AF_INET), ("[::1]:0", socket.AF_INET6), (":0", None)]
+    ("text", "family"), [("127.0.0.1:0", socket.AF_INET), ("[::1]:0", socket.AF_INET6), (":0", None),
+     ("127.0.0.1:0,nonblock", socket.AF_INET)]
 )
 def test_listener(text: str, family: socket.AddressFamily | None) -> None:
     setting = grants.listener(text)
@@ -50,9 +51,10 @@ def test_listener(text: str, family: socket.AddressFamily | None) -> None:
         assert setting == f"listen={made.fileno()}"
         assert made.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
         assert family is None or made.family == family
+        assert os.get_blocking(made.fileno()) == (",nonblock" not in text)
 
 
-@pytest.mark.parametrize("text", ["", "80", "127.0.0.1", "127.0.0.1:", "h:-1", "h:1x", "h:65536", "name.invalid:80"])
+@pytest.mark.parametrize("text", ["", "80", "127.0.0.1", "127.0.0.1:", "h:-1", "h:1x", "127.0.0.1:0,other", "h:65536", "name.invalid:80"])
 def test_not_an_address(text: str) -> None:
     with pytest.raises(UsageError):
         grants.listener(text)
