@@ -29,69 +29,73 @@ u64 wj_iovec_user(struct wj_process *p, u32 address, u32 count, int *err)
 	return scratch;
 }
 
-s64 wj_transfer_at(struct wj_process *p, int nr, s32 fd, u32 iov, u32 count, u64 offset, u32 ret_address)
+static int vector_call(int nr)
 {
-	int err;
-	u64 native = wj_iovec_user(p, iov, count, &err);
+	switch (nr) {
+	case __NR_read:
+		return __NR_readv;
+	case __NR_write:
+		return __NR_writev;
+	case __NR_pread64:
+		return __NR_preadv;
+	default:
+		return __NR_pwritev;
+	}
+}
+
+s64 wj_transfer(struct wj_process *p, int nr, s32 fd, u32 iov, u32 count, u64 offset, u32 ret_address)
+{
+	u64 address, size = count;
+	u32 guest[2];
+	int err = 0;
 	s64 n;
 
+	if (count == 1) {
+		/* By far the most frequent case needs no iovec in scratch. */
+		if (wj_get(p, guest, iov, sizeof(guest)))
+			return -EFAULT;
+		address = wj_user(p, guest[0]);
+		size = guest[1];
+	} else {
+		address = wj_iovec_user(p, iov, count, &err);
+		nr = vector_call(nr);
+	}
 	if (err)
 		return err;
 	if (wj_bad_fd(p, fd))
 		return -EBADF;
-	n = wj_sys(p, nr, fd, native, count, offset, 0, 0);
-	if (n < 0)
-		return n;
-	return wj_put_u32(p, ret_address, n);
-}
-
-/* One buffer needs no iovec in scratch: by far the most frequent case. */
-s64 wj_transfer(struct wj_process *p, int nr, s32 fd, u32 iov, u32 count, u32 ret_address)
-{
-	u32 guest[2];
-	s64 n;
-
-	if (count != 1)
-		return wj_transfer_at(p, nr == __NR_read ? __NR_readv : __NR_writev, fd, iov, count, 0,
-				      ret_address);
-	if (wj_get(p, guest, iov, sizeof(guest)))
-		return -EFAULT;
-	if (wj_bad_fd(p, fd))
-		return -EBADF;
-	n = wj_sys(p, nr, fd, wj_user(p, guest[0]), guest[1], 0, 0, 0);
-	if (n < 0)
-		return n;
-	return wj_put_u32(p, ret_address, n);
+	n = wj_sys(p, nr, fd, address, size, offset, 0, 0);
+	return n < 0 ? n : wj_put_u32(p, ret_address, n);
 }
 
 s64 wj_host_wasi_fd_read(struct wj_process *p, const u64 *a)
 {
-	return wj_transfer(p, __NR_read, a[0], a[1], a[2], a[3]);
+	return wj_transfer(p, __NR_read, a[0], a[1], a[2], 0, a[3]);
 }
 
 s64 wj_host_wasi_fd_write(struct wj_process *p, const u64 *a)
 {
-	return wj_transfer(p, __NR_write, a[0], a[1], a[2], a[3]);
+	return wj_transfer(p, __NR_write, a[0], a[1], a[2], 0, a[3]);
 }
 
 s64 wj_host_wasi_fd_pread(struct wj_process *p, const u64 *a)
 {
-	return wj_transfer_at(p, __NR_preadv, a[0], a[1], a[2], a[3], a[4]);
+	return wj_transfer(p, __NR_pread64, a[0], a[1], a[2], a[3], a[4]);
 }
 
 s64 wj_host_wasi_fd_pread_split(struct wj_process *p, const u64 *a)
 {
-	return wj_transfer_at(p, __NR_preadv, a[0], a[1], a[2], (u32)a[3] | a[4] << 32, a[5]);
+	return wj_transfer(p, __NR_pread64, a[0], a[1], a[2], (u32)a[3] | a[4] << 32, a[5]);
 }
 
 s64 wj_host_wasi_fd_pwrite(struct wj_process *p, const u64 *a)
 {
-	return wj_transfer_at(p, __NR_pwritev, a[0], a[1], a[2], a[3], a[4]);
+	return wj_transfer(p, __NR_pwrite64, a[0], a[1], a[2], a[3], a[4]);
 }
 
 s64 wj_host_wasi_fd_pwrite_split(struct wj_process *p, const u64 *a)
 {
-	return wj_transfer_at(p, __NR_pwritev, a[0], a[1], a[2], (u32)a[3] | a[4] << 32, a[5]);
+	return wj_transfer(p, __NR_pwrite64, a[0], a[1], a[2], (u32)a[3] | a[4] << 32, a[5]);
 }
 
 static s64 seek(struct wj_process *p, u32 fd, u64 offset, u32 whence, u32 ret_address)

@@ -148,10 +148,11 @@ static_assert(sizeof(struct wj_statx) == 256, "struct statx of linux/stat.h");
 /* path: a user address, 0 for `fd` itself. */
 s64 wj_statx(struct wj_process *p, s32 fd, u64 path, u32 flags, struct wj_statx *st);
 
-/* `nr` is __NR_read or __NR_write; the number of bytes goes to ret_address. */
-s64 wj_transfer(struct wj_process *p, int nr, s32 fd, u32 iov, u32 count, u32 ret_address);
-/* `nr` is __NR_preadv or __NR_pwritev. */
-s64 wj_transfer_at(struct wj_process *p, int nr, s32 fd, u32 iov, u32 count, u64 offset, u32 ret_address);
+/*
+ * `nr` is __NR_read, __NR_write, __NR_pread64 or __NR_pwrite64, of which the first two ignore the
+ * offset; the number of bytes goes to ret_address.
+ */
+s64 wj_transfer(struct wj_process *p, int nr, s32 fd, u32 iov, u32 count, u64 offset, u32 ret_address);
 
 /* Strings for args_get and environ_get. */
 s64 wj_string_list_sizes(struct wj_process *p, const struct wj_strings *list, const u64 *a);

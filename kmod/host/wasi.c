@@ -403,7 +403,7 @@ s64 wj_host_wasip1_fd_read(struct wj_process *p, const u64 *a)
 	struct wj_wasi_descriptor *d;
 	int err = wj_wasi_descriptor(p, a[0], RIGHT(FD_READ), &d);
 
-	return err ? err : wj_transfer(p, __NR_read, d->native, a[1], a[2], a[3]);
+	return err ? err : wj_transfer(p, __NR_read, d->native, a[1], a[2], 0, a[3]);
 }
 
 s64 wj_host_wasip1_fd_write(struct wj_process *p, const u64 *a)
@@ -411,7 +411,7 @@ s64 wj_host_wasip1_fd_write(struct wj_process *p, const u64 *a)
 	struct wj_wasi_descriptor *d;
 	int err = wj_wasi_descriptor(p, a[0], RIGHT(FD_WRITE), &d);
 
-	return err ? err : wj_transfer(p, __NR_write, d->native, a[1], a[2], a[3]);
+	return err ? err : wj_transfer(p, __NR_write, d->native, a[1], a[2], 0, a[3]);
 }
 
 static s64 transfer_at(struct wj_process *p, int nr, u64 rights, const u64 *a)
@@ -423,17 +423,17 @@ static s64 transfer_at(struct wj_process *p, int nr, u64 rights, const u64 *a)
 		return err;
 	if ((s64)a[3] < 0)
 		return -EINVAL;
-	return wj_transfer_at(p, nr, d->native, a[1], a[2], a[3], a[4]);
+	return wj_transfer(p, nr, d->native, a[1], a[2], a[3], a[4]);
 }
 
 s64 wj_host_wasip1_fd_pread(struct wj_process *p, const u64 *a)
 {
-	return transfer_at(p, __NR_preadv, RIGHT(FD_READ), a);
+	return transfer_at(p, __NR_pread64, RIGHT(FD_READ), a);
 }
 
 s64 wj_host_wasip1_fd_pwrite(struct wj_process *p, const u64 *a)
 {
-	return transfer_at(p, __NR_pwritev, RIGHT(FD_WRITE), a);
+	return transfer_at(p, __NR_pwrite64, RIGHT(FD_WRITE), a);
 }
 
 /* struct linux_dirent64, without its name. */
