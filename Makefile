@@ -129,6 +129,8 @@ mutate-rules: setup
 .PHONY: generate
 generate: setup
 	$(PYTHON) scripts/gen_isa.py
+	$(PYTHON) scripts/gen_guest.py
+	$(PYTHON) scripts/gen_abi.py
 
 ## check          formatting, types, generated files, C style
 .PHONY: check

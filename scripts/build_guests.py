@@ -30,25 +30,6 @@ from guest_recipes import PLAIN_PROGRAMS, Context, Recipe, all_recipes, program_
 from guest_toolchain import ROOT, BuildError, Toolchain, toolchain_versions
 from wasi_recipes import wasi_program_names
 
-# What has to be installed.  apt-get install --no-install-recommends does it.
-APT_PACKAGES: Final = (
-    "binaryen",
-    "clang-14",
-    "dpkg-dev",
-    "emscripten",
-    "gcc",
-    "libc6-dev",
-    "libclang-rt-14-dev-wasm32",
-    "lld-14",
-    "llvm-14",
-    "make",
-    "nodejs",
-    "python3",
-    "tcl",
-    "wasi-libc",
-    "xz-utils",
-)
-
 # Whatever of these changes, everything is built again.
 BUILDER_FILES: Final = (
     "scripts/build_guests.py",
@@ -165,7 +146,7 @@ def copy_modules(result: Path, into: Path) -> list[Path]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Build guests from Debian's source packages.",
-        epilog="Needs: apt-get install --no-install-recommends " + " ".join(APT_PACKAGES),
+        epilog='Needs the packages of scripts/packages.txt, below "guests from source".',
     )
     parser.add_argument("guest", nargs="*", help="what to build; `tests`: all test programs")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="copy modules there")

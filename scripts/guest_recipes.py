@@ -78,7 +78,10 @@ NGINX_MODULES: Final = (
 )
 # initgroups and sigsuspend exist in no library of Emscripten's; without this
 # the link fails, with it they are imports that no host knows.
-NGINX_PLAIN_LINK_FLAGS: Final = (*SERVER_LINK_FLAGS, "-sERROR_ON_UNDEFINED_SYMBOLS=0")
+# Without the first switch Emscripten links a setsockopt that always fails: no server could listen.
+NGINX_PLAIN_LINK_FLAGS: Final = (
+    *SERVER_LINK_FLAGS, "-sALLOW_UNIMPLEMENTED_SYSCALLS=0", "-sERROR_ON_UNDEFINED_SYMBOLS=0",
+)  # fmt: skip
 NGINX_PLAIN_OPTIONS: Final = ("--without-http_rewrite_module", "--without-http_gzip_module")
 
 SQLITE_OPTIONS: Final = """

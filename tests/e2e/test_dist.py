@@ -33,8 +33,23 @@ def test_wheel(tmp_path: Path, guest: Callable[[str], Path]) -> None:
             env=environment, cwd=tmp_path, capture_output=True, timeout=120, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stdout, done.stderr) == (0, b"hello, world\nargument 1: one\n", b"")
-    launcher = next(venv.glob("lib/python*/site-packages/pywasmjit/bin/pywasmjit-launch"))
-    assert os.access(launcher, os.X_OK)
+    image = tmp_path / "hello.image"
+    for command, output in [
+        (["validate", guest("hello")], b""),
+        (["compile", guest("hello"), "-o", image], b""),
+        (["exec", "--host=user", image], b"hello, world\n"),
+        (["objdump", "--function", "main", image], b"main"),
+    ]:
+        done = subprocess.run(
+            [venv / "bin" / "pywasmjit", *command], env=environment, cwd=tmp_path, capture_output=True, timeout=120,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0 and output in done.stdout and done.stderr == b"", (command, done)
+    package = next(venv.glob("lib/python*/site-packages/pywasmjit"))
+    assert os.access(package / "bin" / "pywasmjit-launch", os.X_OK)
+    # What `pywasmjit vm` puts into its machines.
+    source = Path(make_dist.ROOT) / "pywasmjit" / "vm" / "guest"
+    assert {path.name for path in (package / "vm" / "guest").iterdir()} == {path.name for path in source.iterdir()}
     assert (venv / "share" / "man" / "man1" / "pywasmjit-exec.1").exists()
     assert (venv / "share" / "bash-completion" / "completions" / "pywasmjit").exists()
 

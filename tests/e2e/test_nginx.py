@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +20,7 @@ from pathlib import Path
 import pytest
 from nginx_server import Nginx, free_port
 
+from pywasmjit import launch
 from tests.e2e.conftest import Host, alive, wait_until
 
 FULL = """
@@ -161,7 +164,136 @@ def test_killed_worker_is_replaced(jit: Host, guest: Callable[[str], Path], tmp_
         os.kill(victim, signal.SIGKILL)
         wait_until(lambda: len(server.workers) == 2 and victim not in server.workers, "a new worker")
         assert server.get("/status")[0].status == 200
-        assert not alive(victim)
+        assert not Path(f"/proc/{victim}").exists()  # reaped: no zombie
+
+
+def test_daemon(jit: Host, guest: Callable[[str], Path], tmp_path: Path) -> None:
+    """Its own session, nobody's child, nothing on the standard descriptors; at the end nothing is left."""
+    with Nginx(jit, guest("nginx"), tmp_path, MAIN, FULL) as server:
+        master = server.pid
+        assert os.getsid(master) == os.getpgid(master) != os.getsid(0)
+        status = Path(f"/proc/{master}/status").read_text()
+        assert f"PPid:\t{os.getpid()}\n" not in status
+        for descriptor in (0, 1):
+            assert os.readlink(f"/proc/{master}/fd/{descriptor}") == "/dev/null"
+        wait_until(lambda: len(server.workers) == 2, "two workers")
+        before = set(server.workers)
+        server.send(signal.SIGHUP)
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in before), "old workers ended, and reaped")
+        server.stop()
+    assert not (tmp_path / "nginx.pid").exists()
+    assert processes_of(tmp_path) == []
+
+
+def processes_of(directory: Path) -> list[str]:
+    """Command lines that name the directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = process.read_bytes()
+        except OSError:
+            continue
+        if str(directory).encode() in line:
+            found.append(line.replace(b"\0", b" ").decode())
+    return found
+
+
+CACHE = """
+    proxy_cache_path {directory}/cache levels=1:2 keys_zone=pages:1m max_size=200k inactive=10m
+        manager_sleep=100ms loader_threshold=200ms;
+    server {
+        listen 127.0.0.1:{port};
+        location / { proxy_pass http://127.0.0.1:{port}/origin/; proxy_cache pages; proxy_cache_valid 200 10m;
+            add_header X-Cache $upstream_cache_status; }
+        location /origin/ { alias {directory}/html/; }
+    }
+"""
+
+
+def test_cache_manager(jit: Host, guest: Callable[[str], Path], tmp_path: Path) -> None:
+    """The manager is a process of its own, and removes what is above max_size."""
+    with Nginx(jit, guest("nginx"), tmp_path, MAIN, CACHE) as server:
+        for i in range(8):
+            (tmp_path / "html" / f"page{i}").write_bytes(os.urandom(100_000))
+        assert server.get("/page0")[0].getheader("X-Cache") == "MISS"
+        answer, body = server.get("/page0")
+        assert answer.getheader("X-Cache") == "HIT" and body == (tmp_path / "html" / "page0").read_bytes()
+        wait_until(lambda: len(server.workers) >= 3, "workers and cache manager")
+        for i in range(1, 8):
+            server.get(f"/page{i}")
+
+        def stored() -> int:
+            return sum(path.stat().st_size for path in (tmp_path / "cache").glob("*/*/*"))
+
+        wait_until(lambda: 0 < stored() <= 300_000, "the manager has removed old pages")
+
+
+PLAIN = """\
+daemon off;
+master_process off;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log info;
+events { worker_connections 64; }
+http {
+    access_log {directory}/access.log;
+    client_body_temp_path {directory}/tmp/body;
+    proxy_temp_path {directory}/tmp/proxy;
+    fastcgi_temp_path {directory}/tmp/fastcgi;
+    uwsgi_temp_path {directory}/tmp/uwsgi;
+    scgi_temp_path {directory}/tmp/scgi;
+    default_type text/plain;
+    server { listen 127.0.0.1:{port}; root {directory}/html; }
+}
+"""
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_plain(host: Host, guest: Callable[[str], Path], tmp_path: Path) -> None:
+    """What emcc makes of nginx without the overlay, in one process: its kill and sigaction are fakes.
+
+    Not as root: it would ask for the user nobody.
+    """
+    (tmp_path / "html").mkdir()
+    (tmp_path / "html" / "page").write_bytes(b"plain " * 1000)
+    port = free_port()
+    (tmp_path / "nginx.conf").write_text(
+        PLAIN.replace("{directory}", str(tmp_path)).replace("{port}", str(port))
+    )
+    (tmp_path / "tmp").mkdir()
+    for path in (tmp_path, tmp_path / "tmp"):
+        path.chmod(0o777)
+    image = tmp_path / "nginx.image"
+    launch.compile_file(guest("nginx-plain"), image, lambda text: None)
+    image.chmod(0o644)
+    launcher = tmp_path / "launcher"  # a checkout may be where nobody can go
+    shutil.copy(launch.launcher(), launcher)
+    launcher.chmod(0o755)
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    server = subprocess.Popen(
+        [*user, launcher, "--host=user", f"--engine={host.engine}", f"--stats={host.stats_file}", f"--image={image}",
+         "--", "nginx", "-p", tmp_path, "-c", tmp_path / "nginx.conf", "-e", tmp_path / "error.log"],
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        wait_until(lambda: accepts(port) or server.poll() is not None, "nginx listens", 60)
+        assert server.poll() is None, server.stderr and server.stderr.read()
+
+        def get(path: str) -> http.client.HTTPResponse:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("GET", path)
+            return connection.getresponse()
+
+        for _ in range(20):
+            assert get("/page").read() == b"plain " * 1000
+        assert get("/none").status == 404
+    finally:
+        server.terminate()
+        server.wait(10)
+    assert server.returncode == -signal.SIGTERM  # its sigaction is a fake, too
 
 
 class Load:

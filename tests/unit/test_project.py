@@ -7,14 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from build_guests import APT_PACKAGES
-
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def test_setup_installs_what_building_guests_needs() -> None:
-    listed = set((ROOT / "scripts" / "packages.txt").read_text().splitlines())
-    assert set(APT_PACKAGES) <= listed
 
 
 def test_generated_files_are_fresh() -> None:
