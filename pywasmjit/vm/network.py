@@ -20,9 +20,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from pyroute2 import NetNS, netns
-from pyroute2.netlink.exceptions import NetlinkError
-
 from pywasmjit.vm.errors import VmError
 
 _BRIDGE = "br0"
@@ -57,6 +54,10 @@ class Network:
         self._ports: list[Port] = []
 
     def __enter__(self) -> Self:
+        # Not at the top: the harness is imported inside of machines, too, which have no pyroute2.
+        from pyroute2 import NetNS, netns
+        from pyroute2.netlink.exceptions import NetlinkError
+
         try:
             netns.create(self.name)
         except (OSError, NetlinkError) as error:
@@ -76,6 +77,8 @@ class Network:
 
     def port(self) -> Port:
         """A TAP device on the bridge, for one machine."""
+        from pyroute2 import NetNS
+
         number = len(self._ports) + 2
         name = f"tap{number}"
         try:
@@ -92,6 +95,8 @@ class Network:
 
     def _open_tap(self, name: str) -> int:
         """The device belongs to the namespace that it was opened in."""
+        from pyroute2 import netns
+
         netns.pushns(self.name)
         try:
             tap = os.open(_TUN, os.O_RDWR | os.O_CLOEXEC)
@@ -117,6 +122,8 @@ class Network:
 
     def close(self) -> None:
         """Remove all of it; machines on it are cut off."""
+        from pyroute2 import netns
+
         for port in self._ports:
             os.close(port.tap)
         self._ports.clear()
