@@ -8,6 +8,10 @@
 #include <linux/timer.h>
 #include "kernel.h"
 
+#ifndef WJ_HAVE_TIMER_DELETE_SYNC
+#define timer_delete_sync del_timer_sync
+#endif
+
 static DEFINE_PER_CPU(struct timer_list, ticks);
 
 /* In a softirq on top of the guest; elsewhere there is none, and wj_tick_start begins again. */
@@ -41,5 +45,5 @@ void wj_tick_deinit(void)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		del_timer_sync(per_cpu_ptr(&ticks, cpu));
+		timer_delete_sync(per_cpu_ptr(&ticks, cpu));
 }

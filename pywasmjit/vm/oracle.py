@@ -39,8 +39,8 @@ _SIGNS = (
 )
 HURT = re.compile("|".join(_SIGNS))
 
-# An unsigned (2^13) out-of-tree (2^12) module was loaded: not a sign of harm.
-EXPECTED_TAINT = 1 << 12 | 1 << 13
+# An unsigned (2^13) out-of-tree (2^12) module was loaded, or a live patch (2^15): not a sign of harm.
+EXPECTED_TAINT = 1 << 12 | 1 << 13 | 1 << 15
 
 # Documentation/admin-guide/tainted-kernels.rst
 TAINT_BITS = {

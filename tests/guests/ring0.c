@@ -9,6 +9,11 @@
  *	faults COUNT	touch fresh memory and give it back
  *	calls COUNT	system calls, cheap ones
  *	fork COUNT	children, one after the other
+ *	touch MB	a page after the other, then wait
+ *	session		getsid until it fails
+ *	who		what the process may do
+ *	rounding	sums that depend on the rounding of floating point, and exceptions
+ *	constants	what it computes with can be found in its code, unless that hides it
  *	indirect	fork by a pointer to the import, below setjmp: no guest code to go on in
  *	orphan		fork a child that spins, exit
  *	exec PATH ARG...	become another program
@@ -18,6 +23,8 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "transcript.h"
 
@@ -65,7 +72,7 @@ static void nest(void)
 	uint64_t run[16] = { 1 };
 
 	say("open: %s", fd < 0 ? outcome(fd) : "fine");
-	say("run: %s", ioctl(fd, 0xc0786a11, run) ? "refused" : "RAN");
+	say("run: %s", ioctl(fd, 0xc0606a11, run) ? "refused" : "RAN");
 }
 
 static double sum(unsigned int terms)
@@ -138,6 +145,66 @@ static void forks(unsigned int count)
 	say("wrong: %u", wrong);
 }
 
+static void touch(unsigned int megabytes)
+{
+	char *memory = malloc((size_t)megabytes << 20);
+
+	for (size_t at = 0; at < (size_t)megabytes << 20; at += 4096)
+		memory[at] = 1;
+	say("touched");
+	for (;;)
+		pause();
+}
+
+static void session(void)
+{
+	unsigned int calls = 0;
+
+	say("calling");
+	while (getsid(0) >= 0)
+		calls++;
+	say("after some calls: %s", calls ? error_name(errno) : "no call");
+}
+
+static void who(void)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(81) };
+	int fd = MUST(socket(AF_INET, SOCK_STREAM, 0));
+
+	say("pid %d, user %d", (int)getpid(), (int)getuid());
+	say("/etc/shadow: %s", outcome(open("/etc/shadow", O_RDONLY)));
+	say("port 81: %s", outcome(bind(fd, (struct sockaddr *)&any, sizeof(any))));
+	say("setuid: %s", outcome(setuid(0)));
+}
+
+static void rounding(void)
+{
+	volatile double tenth = 0.1, fifth = 0.2, zero = 0, one = 1, three = 3;
+	double sum = tenth + fifth, third = one / three, huge = one / zero;
+	uint64_t bits[3];
+
+	memcpy(&bits[0], &sum, 8);
+	memcpy(&bits[1], &third, 8);
+	memcpy(&bits[2], &huge, 8);
+	getppid();
+	third = -one / three;
+	say("%llx %llx %llx %d", (unsigned long long)bits[0], (unsigned long long)bits[1],
+	    (unsigned long long)bits[2], third + one / three == 0);
+}
+
+static void constants(void)
+{
+	volatile uint32_t narrow = spins;
+	volatile uint64_t wide = spins;
+
+	narrow ^= 0x3cd1c2b3u;
+	narrow += 0x3cd1c2b4u;
+	wide ^= 0x3cd5c6b73cd8c9baull;
+	say("%x %llx", narrow, (unsigned long long)wide);
+	for (;;)
+		pause();
+}
+
 static void indirect(void)
 {
 	pid_t (*volatile call)(void) = fork;
@@ -176,6 +243,16 @@ int main(int argc, char **argv)
 		calls(count);
 	if (!strcmp(what, "fork"))
 		forks(count);
+	if (!strcmp(what, "touch"))
+		touch(count);
+	if (!strcmp(what, "session"))
+		session();
+	if (!strcmp(what, "who"))
+		who();
+	if (!strcmp(what, "rounding"))
+		rounding();
+	if (!strcmp(what, "constants"))
+		constants();
 	if (!strcmp(what, "indirect"))
 		indirect();
 	if (!strcmp(what, "exec")) {

@@ -12,8 +12,8 @@ import os
 import struct
 import threading
 
-LOAD, RUN, STATS = 0xC0F06A10, 0xC0606A11, 0xC0486A12
-LOAD_FORMAT = "<IIQQQQIIIIQQQ4iiIII128s"
+LOAD, RUN, STATS = 0xC1006A10, 0xC0606A11, 0xC0486A12
+LOAD_FORMAT = "<IIQQQQIIIIQIIQQQ4iiIII128s"
 RUN_FORMAT = "<IIIIQqIiQ6Q"
 
 
@@ -34,7 +34,7 @@ def load(version=1, flags=0, image=b"", size=None, argv=b"a\0", argc=1, memory=1
     argv_buffer = ctypes.create_string_buffer(argv, len(argv) + 1)
     packed = struct.pack(
         LOAD_FORMAT, version, flags, address or ctypes.addressof(image_buffer),
-        len(image) if size is None else size, ctypes.addressof(argv_buffer), 0, len(argv), 0, argc, 0,
+        len(image) if size is None else size, ctypes.addressof(argv_buffer), 0, len(argv), 0, argc, 0, 0, 0, 0,
         memory, 0, 0, -1, -1, -1, -1, 0, 0, 0, 0, b"",
     )
     packed = bytearray(packed)

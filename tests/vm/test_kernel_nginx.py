@@ -112,7 +112,7 @@ def test_nginx_is_upgraded_on_the_fly(nginx: Ring0) -> None:
     assert {int(old), int(new)} <= set(nginx.guests())
     machine.run(f"kill -QUIT {old}; while kill -0 {old} 2>/dev/null; do sleep 0.1; done", timeout=60, check=True)
     assert machine.run("curl -s http://127.0.0.1:8080/").text == "from ring 0\n"
-    assert set(machine.run("pgrep -x pywasmjit-launc").text.split()) >= {new}
+    assert int(new) in nginx.guests()
     machine.run(f"kill -QUIT {new}; while kill -0 {new} 2>/dev/null; do sleep 0.1; done", timeout=60, check=True)
     assert nginx.guests() == {}
     totals = nginx.totals()
