@@ -25,6 +25,7 @@ NONE, EXIT, TRAP, SYSCALL, EXECVE, FORK, HANDLED = range(7)
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 what, path, *words = sys.argv[1:]
+first = os.getpid()
 device = os.open("/dev/wasm", os.O_RDWR)
 
 
@@ -78,16 +79,12 @@ def serve(run):
             run = order(RESULT, result if result >= 0 else -ctypes.get_errno())
         elif event == FORK:
             cookie = number
-            parent = os.getpid()
             run = fork(number)
-            if os.getpid() != parent and what == "cookies":
-                # Once is enough.
-                fcntl.ioctl(device, RUN, run)
-                attempt("again", CLAIM, cookie)
-                if struct.unpack(RUN_FORMAT, run)[6] == EXIT:
-                    os._exit(struct.unpack(RUN_FORMAT, run)[7])
-                run = order()
         else:
+            if os.getpid() != first:
+                # Claimed once is claimed for good.
+                attempt("again", CLAIM, cookie)
+                os._exit(status)
             return event, status
 
 
