@@ -30,7 +30,8 @@ device = os.open("/dev/wasm", os.O_RDWR)
 
 
 def order(op=CONTINUE, result=0):
-    return bytearray(struct.pack(RUN_FORMAT, 1, op, 0, 0, 0, result, *[0] * 9))
+    signed = (result + (1 << 63)) % (1 << 64) - (1 << 63)  # cookies have 64 bits
+    return bytearray(struct.pack(RUN_FORMAT, 1, op, 0, 0, 0, signed, *[0] * 9))
 
 
 def load():
