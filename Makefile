@@ -182,3 +182,8 @@ bench-wasi: setup
 .PHONY: bench-nginx
 bench-nginx: setup
 	$(PYTHON) bench/nginx.py
+
+## bench-ring0    instructions per operation of guests in ring 0 against native programs, in a virtual machine
+.PHONY: bench-ring0
+bench-ring0: setup
+	$(PYTHON) bench/ring0.py --wall --memory

@@ -125,6 +125,9 @@ s64 wj_host_syscall_epoll_pwait(struct wj_process *p, const u64 *a)
 	if (!scratch)
 		return -ENOMEM;
 	n = wj_sys(p, __NR_epoll_pwait, (s32)a[0], scratch, max, (s32)a[3], mask, 8);
+	/* Where a launcher makes the call, it may say anything. */
+	if (n > max)
+		return -EIO;
 	for (s64 i = 0; i < n; i++) {
 		u8 guest[WJ_EM_SIZEOF_epoll_event] = { 0 }, native[NATIVE_EVENT];
 

@@ -15,30 +15,6 @@ enum result_kind {
 	RESULT_PLAIN,
 };
 
-static const struct wj_import_line import_lines[] = {
-#define IMPORT(module, name, signature, handler, origin) \
-	{ #module, #name, signature, wj_host_##handler, wj_trace_##handler },
-#include "imports.def"
-#undef IMPORT
-};
-
-static const struct wj_import_line wasi_unstable_lines[] = {
-#define WASI(name, signature, handler)
-#define WASI_UNSTABLE(name, signature, handler) { "wasi_unstable", #name, signature, wj_host_##handler, wj_trace_##handler },
-#include "wasi.def"
-#undef WASI_UNSTABLE
-#undef WASI
-};
-
-static const struct wj_import_line wasi_lines[] = {
-#define WASI(name, signature, handler) { "wasi_snapshot_preview1", #name, signature, wj_host_##handler, \
-					   wj_trace_##handler },
-#define WASI_UNSTABLE(name, signature, handler)
-#include "wasi.def"
-#undef WASI_UNSTABLE
-#undef WASI
-};
-
 static const u8 guest_errno[] = {
 #define ERRNO(name, native, guest) [native] = guest,
 #include "abi_errno.def"
@@ -53,14 +29,6 @@ u32 wj_guest_errno(s64 native)
 		return WJ_WASI_ERRNO_NOTCAPABLE;
 	/* What Linux has and WASI has not, and the kernel's own restart codes. */
 	return native ? WJ_EM_EIO : 0;
-}
-
-static enum result_kind result_kind(const struct wj_import_line *line)
-{
-	if (line->module[0] == 'w')
-		return RESULT_POSITIVE_ERRNO;
-	return line->name[0] == '_' && line->name[1] == '_' && line->name[2] == 's' &&
-	       line->name[3] == 'y' ? RESULT_NEGATIVE_ERRNO : RESULT_PLAIN;
 }
 
 u64 wj_scratch_alloc(struct wj_process *p, u32 size)
@@ -109,33 +77,90 @@ static bool same_signature(const struct wj_func_type *type, const char *signatur
 	return !signature[2 + i];
 }
 
-/* Every host call of a guest ends up here. */
-static int dispatch(struct wj_instance *inst, void *data, u64 *args)
+static __always_inline enum result_kind result_kind(const char *module, const char *name)
+{
+	if (module[0] == 'w')
+		return RESULT_POSITIVE_ERRNO;
+	return name[0] == '_' && name[1] == '_' && name[2] == 's' && name[3] == 'y' ? RESULT_NEGATIVE_ERRNO :
+		RESULT_PLAIN;
+}
+
+/*
+ * Every host call of a guest ends up here, in a copy for each import: so the handler is called
+ * directly, and what is known of its result costs nothing.
+ */
+static __always_inline int dispatch(struct wj_instance *inst, const struct wj_import_line *line, u64 *args,
+				    wj_handler handler, enum result_kind kind, char result)
 {
 	struct wj_process *p = wj_instance_user(inst);
-	const struct wj_import_line *line = data;
-	u32 mark = p->host->scratch_used;
+	struct wj_host_state *h = p->host;
+	u32 mark = h->scratch_used;
 	s64 ret;
 
 	p->steps = 0;
 	if (unlikely(p->trace))
 		wj_trace_call(p, line, args);
 	WJ_TRACE_HOST_ENTER(line->name);
-	ret = line->handler(p, args);
+	ret = handler(p, args);
 	WJ_TRACE_HOST_EXIT(line->name, ret);
-	p->host->scratch_used = mark;
+	h->scratch_used = mark;
 	if (unlikely(p->trace))
 		wj_trace_return(p, line, args, ret);
 	if (unlikely(p->unwind))
 		return p->unwind;
-	if (ret < 0 && ret >= -4095 && result_kind(line) == RESULT_NEGATIVE_ERRNO)
+	if (kind == RESULT_NEGATIVE_ERRNO && unlikely(ret < 0 && ret >= -4095))
 		ret = -(s64)wj_guest_errno(-ret);
-	else if (result_kind(line) == RESULT_POSITIVE_ERRNO)
-		ret = ret < 0 ? wj_guest_errno(-ret) : 0;
-	args[0] = line->signature[0] == 'i' ? (u32)ret : (u64)ret;
+	else if (kind == RESULT_POSITIVE_ERRNO)
+		ret = unlikely(ret < 0) ? wj_guest_errno(-ret) : 0;
+	args[0] = result == 'i' ? (u32)ret : (u64)ret;
 	/* Handlers run here, where nothing of the call is left to do, and not after its steps. */
 	return wj_poll_if_due(inst);
 }
+
+#define CALL(function, module, name, signature, handler) \
+	static int function(struct wj_instance *inst, void *data, u64 *args) \
+	{ \
+		return dispatch(inst, data, args, wj_host_##handler, result_kind(module, name), signature[0]); \
+	}
+
+/* Named by their lines of imports.def: a handler can have several. */
+#define CALL_NAME_(line) call_##line
+#define CALL_NAME(line) CALL_NAME_(line)
+#define IMPORT(module, name, signature, handler, origin) \
+	CALL(CALL_NAME(__LINE__), #module, #name, signature, handler)
+#include "imports.def"
+#undef IMPORT
+
+static const struct wj_import_line import_lines[] = {
+#define IMPORT(module, name, signature, handler, origin) \
+	{ #module, #name, signature, CALL_NAME(__LINE__), wj_trace_##handler },
+#include "imports.def"
+#undef IMPORT
+};
+
+#define WASI(name, signature, handler) CALL(wasi_##name, "wasi_snapshot_preview1", #name, signature, handler)
+#define WASI_UNSTABLE(name, signature, handler) CALL(wasi_unstable_##name, "wasi_unstable", #name, signature, handler)
+#include "wasi.def"
+#undef WASI_UNSTABLE
+#undef WASI
+
+static const struct wj_import_line wasi_unstable_lines[] = {
+#define WASI(name, signature, handler)
+#define WASI_UNSTABLE(name, signature, handler) \
+	{ "wasi_unstable", #name, signature, wasi_unstable_##name, wj_trace_##handler },
+#include "wasi.def"
+#undef WASI_UNSTABLE
+#undef WASI
+};
+
+static const struct wj_import_line wasi_lines[] = {
+#define WASI(name, signature, handler) \
+	{ "wasi_snapshot_preview1", #name, signature, wasi_##name, wj_trace_##handler },
+#define WASI_UNSTABLE(name, signature, handler)
+#include "wasi.def"
+#undef WASI_UNSTABLE
+#undef WASI
+};
 
 int wj_invoke_finish(struct wj_process *p, const struct wj_invoke *self, u64 *results, int trap)
 {
@@ -232,7 +257,7 @@ static int bind_wasi(const struct wj_import_info *info, struct wj_extern *ext, s
 		error->message = "an import has another signature than WASI preview 1";
 		return -EINVAL;
 	}
-	ext->host = dispatch;
+	ext->host = line->call;
 	ext->data = (void *)line;
 	return 0;
 }
@@ -249,7 +274,7 @@ static int bind(const struct wj_import_info *info, struct wj_extern *ext, struct
 			continue;
 		known = true;
 		if (same_signature(info->type, line->signature)) {
-			ext->host = dispatch;
+			ext->host = line->call;
 			ext->data = (void *)line;
 			return 0;
 		}

@@ -11,7 +11,7 @@
 /* A function that guests may import. */
 struct wj_import_line {
 	const char *module, *name, *signature;
-	wj_handler handler;
+	wj_host_function call;
 	const u8 *kinds;	/* how --trace shows the result and the arguments: trace.def */
 };
 

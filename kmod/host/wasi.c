@@ -501,8 +501,8 @@ s64 wj_host_wasip1_fd_readdir(struct wj_process *p, const u64 *a)
 	err = wj_sys(p, __NR_lseek, d->native, a[3], WJ_EM_SEEK_SET, 0, 0, 0);
 	while (err >= 0 && used < room) {
 		n = wj_sys(p, __NR_getdents64, d->native, scratch, READDIR_BLOCK, 0, 0, 0);
-		if (n <= 0) {
-			err = n;
+		if (n <= 0 || n > READDIR_BLOCK) {
+			err = n > 0 ? -EIO : n;
 			break;
 		}
 		for (s64 at = 0; at < n && used < room;) {

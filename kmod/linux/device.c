@@ -172,6 +172,16 @@ static void contexts_destroy(struct list_head *dead)
 		context_destroy(c);
 }
 
+static void hide_fds(struct wj_context *c, const s32 fds[WJ_HIDDEN_FDS])
+{
+	memcpy(c->hidden_fds, fds, sizeof(c->hidden_fds));
+	c->lowest_hidden_fd = INT_MAX;
+	for (int i = 0; i < WJ_HIDDEN_FDS; i++) {
+		if (fds[i] >= 0 && fds[i] < c->lowest_hidden_fd)
+			c->lowest_hidden_fd = fds[i];
+	}
+}
+
 /* Strings of argv or envp: exactly `count` of them, each with its NUL. */
 static int copy_strings(struct wj_strings *to, u64 from, u32 count, u32 size)
 {
@@ -402,7 +412,7 @@ static int copy_guest(struct wj_context *to, struct wj_context *from)
 	to->handler = from->handler;
 	to->restorer = from->restorer;
 	to->blocked = from->blocked;
-	memcpy(to->hidden_fds, from->hidden_fds, sizeof(to->hidden_fds));
+	hide_fds(to, from->hidden_fds);
 	return 0;
 }
 
@@ -555,7 +565,7 @@ static long ioctl_load(struct file *file, struct wj_uapi_load __user *arg)
 	c->handler = load->handler;
 	c->restorer = load->restorer;
 	c->process.trace = load->flags & WJ_LOAD_TRACE;
-	memcpy(c->hidden_fds, load->hidden_fds, sizeof(c->hidden_fds));
+	hide_fds(c, load->hidden_fds);
 	wj_enter(c);
 	ret = load_guest(c, load, &error, &shared);
 	wj_leave(c);
@@ -774,6 +784,7 @@ static int wj_release(struct inode *inode, struct file *file)
 	struct wj_file *f = file->private_data;
 
 	contexts_destroy(&f->contexts);
+	wj_stacks_free(&f->spare);
 	kfree(f);
 	return 0;
 }

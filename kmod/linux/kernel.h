@@ -22,12 +22,16 @@
 #include <linux/entry-common.h>
 #include <linux/fs.h>
 #include <linux/list.h>
+#include <linux/nospec.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/thread_info.h>
+#include <linux/uidgid.h>
+#include <asm/ptrace.h>
+#include <asm/syscall.h>
 #include "../core/internal.h"
 #include "../host/process.h"
 #include "uapi.h"
@@ -53,6 +57,10 @@ struct wj_shared {
 	u64 hash;
 	struct wj_image *image;
 	struct wj_extern *externs;	/* what its imports are bound to */
+};
+
+struct wj_stacks {
+	u8 *guest, *host;
 };
 
 enum wj_state {
@@ -108,7 +116,8 @@ struct wj_context {
 	struct preempt_notifier notifier;
 	bool fpu_live;			/* registers hold the user's state, also after interrupts */
 
-	u8 *guest_stack, *host_stack;
+	struct wj_stacks stacks;
+	kuid_t stacks_user;
 	u64 guest_limit, guest_top;
 	u64 host_sp, task_sp;		/* suspended host stack; task stack while in the ioctl */
 	u64 host_limit;			/* below it no signal handler is begun */
@@ -123,13 +132,19 @@ struct wj_context {
 	s32 status;
 	u64 nr, args[6];
 
+	/*
+	 * Arguments of a system call, as its entry point looks for them (syscall_wrapper.h). Kept,
+	 * because to clear all the other registers costs more than many a call.
+	 */
+	struct pt_regs regs;
+
 	struct wj_process process;
 	struct wj_shared *shared;
 	u64 scratch;			/* user address; above it the platform's own: a page for
 					 * wj_log and sigaction, one for the path of execve */
 	u64 max_memory;
 	u64 handler, restorer;
-	s32 hidden_fds[WJ_HIDDEN_FDS];
+	s32 hidden_fds[WJ_HIDDEN_FDS], lowest_hidden_fd;
 	struct wj_level *levels;	/* of a fork's child, outermost first */
 	u32 n_levels;
 	struct wj_arena own, *arena;	/* wj_alloc's is one of own and shared's */
@@ -142,9 +157,18 @@ struct wj_context {
 };
 
 struct wj_file {
-	spinlock_t lock;		/* the list, states in it */
+	spinlock_t lock;		/* the list, states in it, spare stacks */
 	struct list_head contexts;
+	/*
+	 * Of the last guest that ended, for the next that this one's family forks: memory that is
+	 * charged to it already, and that only guests of the same user have seen.
+	 */
+	struct wj_stacks spare;
+	kuid_t spare_user;
 };
+
+/* symbols.c: functions of the kernel, as trampolines; NULL where there are none. */
+extern const void *wj_task_work_run, *wj_blkcg_throttle;
 
 /* The context whose guest the current task runs right now, or is loading; else NULL. */
 DECLARE_PER_CPU(struct wj_context *, wj_current);
@@ -220,7 +244,12 @@ void wj_quota_free_chunks(struct wj_quota *q, u32 count);
 
 /* symbols.c: functions that the kernel does not export, as trampolines in the pool. */
 int wj_symbols_init(void);
-const void *wj_syscall_entry(unsigned int nr);	/* long (const struct pt_regs *), or NULL */
+extern const void *wj_syscall_entries[NR_syscalls];
+/* long (const struct pt_regs *), or NULL */
+static inline const void *wj_syscall_entry(unsigned int nr)
+{
+	return nr < NR_syscalls ? wj_syscall_entries[array_index_nospec(nr, NR_syscalls)] : NULL;
+}
 
 /* exec.c */
 int wj_pool_init(void);
@@ -234,6 +263,7 @@ void wj_pool_show(struct seq_file *m);
 /* memory.c */
 int wj_stacks_create(struct wj_context *c, void (*bottom)(struct wj_context *c));
 void wj_stacks_destroy(struct wj_context *c);
+void wj_stacks_free(struct wj_stacks *stacks);
 int wj_arena_init(struct wj_arena *arena);
 void wj_arena_deinit(struct wj_arena *arena);	/* frees code, too */
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Memory: allocations of a context, its stacks, linear memory, copies from and to user memory. */
+#include <linux/cred.h>
+#include <linux/kasan-checks.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/random.h>
@@ -81,18 +83,26 @@ static u8 *stack_create(size_t size)
 
 int wj_stacks_create(struct wj_context *c, void (*bottom)(struct wj_context *c))
 {
+	struct wj_file *f = c->file;
 	u64 *sp;
 
-	c->guest_stack = stack_create(GUEST_STACK);
-	c->host_stack = stack_create(PAGE_ALIGN(HOST_STACK));
-	if (!c->guest_stack || !c->host_stack)
-		return -ENOMEM;
-	c->guest_limit = (u64)c->guest_stack + HEADROOM;
-	c->guest_top = (u64)c->guest_stack + GUEST_STACK;
-	c->host_limit = (u64)c->host_stack + HEADROOM + (32ul << 10);
+	spin_lock(&f->lock);
+	if (f->spare.guest && uid_eq(f->spare_user, current_uid()))
+		swap(c->stacks, f->spare);
+	spin_unlock(&f->lock);
+	if (!c->stacks.guest) {
+		c->stacks.guest = stack_create(GUEST_STACK);
+		c->stacks.host = stack_create(PAGE_ALIGN(HOST_STACK));
+		if (!c->stacks.guest || !c->stacks.host)
+			return -ENOMEM;
+	}
+	c->stacks_user = current_uid();
+	c->guest_limit = (u64)c->stacks.guest + HEADROOM;
+	c->guest_top = (u64)c->stacks.guest + GUEST_STACK;
+	c->host_limit = (u64)c->stacks.host + HEADROOM + (32ul << 10);
 
 	/* What wj_switch pops: r15 r14 r13 r12 rbx rbp and its return address. */
-	sp = (u64 *)((u64)c->host_stack + PAGE_ALIGN(HOST_STACK)) - 8;
+	sp = (u64 *)((u64)c->stacks.host + PAGE_ALIGN(HOST_STACK)) - 8;
 	sp[4] = (u64)bottom;
 	sp[5] = (u64)c;
 	sp[6] = (u64)wj_switch_start;
@@ -100,10 +110,24 @@ int wj_stacks_create(struct wj_context *c, void (*bottom)(struct wj_context *c))
 	return 0;
 }
 
+void wj_stacks_free(struct wj_stacks *stacks)
+{
+	vfree(stacks->guest);
+	vfree(stacks->host);
+}
+
 void wj_stacks_destroy(struct wj_context *c)
 {
-	vfree(c->guest_stack);
-	vfree(c->host_stack);
+	struct wj_file *f = c->file;
+
+	spin_lock(&f->lock);
+	/* KASAN has marked parts of frames that were never left as out of bounds. */
+	if (!IS_ENABLED(CONFIG_KASAN_STACK) && !f->spare.guest && c->stacks.guest && c->stacks.host) {
+		swap(c->stacks, f->spare);
+		f->spare_user = c->stacks_user;
+	}
+	spin_unlock(&f->lock);
+	wj_stacks_free(&c->stacks);
 }
 
 int wj_stack_get(struct wj_process *p, u64 *limit, u64 *top)
@@ -159,14 +183,46 @@ u64 wj_scratch(struct wj_process *p)
 	return c->scratch;
 }
 
+/*
+ * Hardened usercopy looks up the vmalloc area of our host stacks, under a lock that all processors
+ * share, for each variable that is copied. What is as small as a frame has been checked by the
+ * compiler (-Wframe-larger-than).
+ */
+#define FRAME 2048u
+
 int wj_copy_from_user(void *dst, u64 src, size_t size)
 {
-	return copy_from_user(dst, (const void __user *)src, size) ? -EFAULT : 0;
+	const void __user *from = (const void __user *)src;
+
+	if (size == 8)
+		return get_user(*(u64 *)dst, (const u64 __user *)from);
+	if (size == 4)
+		return get_user(*(u32 *)dst, (const u32 __user *)from);
+	if (size > FRAME)
+		return copy_from_user(dst, from, size) ? -EFAULT : 0;
+	if (!access_ok(from, size))
+		return -EFAULT;
+	might_fault();
+	barrier_nospec();
+	kasan_check_write(dst, size);
+	return raw_copy_from_user(dst, from, size) ? -EFAULT : 0;
 }
 
 int wj_copy_to_user(u64 dst, const void *src, size_t size)
 {
-	return copy_to_user((void __user *)dst, src, size) ? -EFAULT : 0;
+	void __user *to = (void __user *)dst;
+
+	if (size == 8)
+		return put_user(*(const u64 *)src, (u64 __user *)to);
+	if (size == 4)
+		return put_user(*(const u32 *)src, (u32 __user *)to);
+	if (size > FRAME)
+		return copy_to_user(to, src, size) ? -EFAULT : 0;
+	if (!access_ok(to, size))
+		return -EFAULT;
+	might_fault();
+	kasan_check_read(src, size);
+	return raw_copy_to_user(to, src, size) ? -EFAULT : 0;
 }
 
 int wj_load_user(u64 src, size_t size, u64 *ret)

@@ -109,6 +109,9 @@ bool wj_platform_owns_fd(struct wj_process *p, int fd)
 {
 	const struct wj_context *c = p->platform;
 
+	/* They are the highest there can be. */
+	if (likely(fd < c->lowest_hidden_fd))
+		return false;
 	for (int i = 0; fd >= 0 && i < WJ_HIDDEN_FDS; i++) {
 		if (c->hidden_fds[i] == fd)
 			return true;

@@ -29,6 +29,20 @@ static bool launcher_work(void)
 	return READ_ONCE(current_thread_info()->flags) & LAUNCHER_WORK;
 }
 
+/* Nothing but task work, and blkcg's, hides behind TIF_NOTIFY_RESUME. */
+static bool work_is_simple(void)
+{
+#ifdef CONFIG_MEMCG
+	if (current->memcg_nr_pages_over_high)
+		return false;
+#endif
+#ifdef CONFIG_RSEQ
+	if (current->rseq)
+		return false;
+#endif
+	return true;
+}
+
 u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event, enum wj_place place)
 {
 	struct wj_process *p = &c->process;
@@ -68,6 +82,29 @@ u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event, enum wj_pl
 	}
 }
 
+/*
+ * Work other than scheduling is due.  What most often is, the last step of closing a file, can be
+ * done here as well as on the way to user mode (resume_user_mode_work); all else is left to that.
+ */
+static void see_to_work(struct wj_context *c)
+{
+	u32 due = READ_ONCE(current_thread_info()->flags) & LAUNCHER_WORK;
+
+	if (due == _TIF_NOTIFY_RESUME && wj_task_work_run && work_is_simple()) {
+		clear_thread_flag(TIF_NOTIFY_RESUME);
+		smp_mb__after_atomic();
+		wj_pause(c);
+		if (READ_ONCE(current->task_works))
+			wj_call_on(wj_task_work_run, NULL, c->task_sp);
+		if (wj_blkcg_throttle)
+			wj_call_on(wj_blkcg_throttle, NULL, c->task_sp);
+		wj_continue(c);
+		due = READ_ONCE(current_thread_info()->flags) & LAUNCHER_WORK;
+	}
+	if (due)
+		wj_return_to_launcher(c, -ERESTARTNOINTR, WJ_EVENT_NONE, WJ_AT_POLL);
+}
+
 int wj_breathe(void)
 {
 	cond_resched_tasks_rcu_qs();
@@ -87,28 +124,43 @@ int wj_poll(struct wj_instance *inst)
 	if (!c->started)
 		return fatal_signal_pending(current) ? WJ_TRAP_INTERRUPTED : 0;
 	if (launcher_work())
-		wj_return_to_launcher(c, -ERESTARTNOINTR, WJ_EVENT_NONE, WJ_AT_POLL);
+		see_to_work(c);
 	return p->unwind;
 }
 
+static __always_inline void set_arguments(struct wj_context *c, u64 a, u64 b, u64 c_, u64 d, u64 e, u64 f)
+{
+	c->regs.di = a;
+	c->regs.si = b;
+	c->regs.dx = c_;
+	c->regs.r10 = d;
+	c->regs.r8 = e;
+	c->regs.r9 = f;
+}
+
+/* Where there is no host stack to leave yet. */
 long wj_sys_direct(struct wj_context *c, unsigned int nr, const u64 args[6])
 {
-	/* What the entry points of system calls look at: arch/x86/include/asm/syscall_wrapper.h. */
-	struct pt_regs regs = {
-		.di = args[0], .si = args[1], .dx = args[2],
-		.r10 = args[3], .r8 = args[4], .r9 = args[5],
-		.orig_ax = nr, .ax = -ENOSYS,
-	};
-	const void *entry = wj_syscall_entry(nr);
-	long ret;
+	long (*entry)(const struct pt_regs *) = wj_syscall_entry(nr);
 
 	if (!entry)
 		return -ENOSYS;
 	c->counts.system_calls++;
-	if (!c->started)
-		return ((long (*)(const struct pt_regs *))entry)(&regs);
+	set_arguments(c, args[0], args[1], args[2], args[3], args[4], args[5]);
+	return entry(&c->regs);
+}
+
+/* The arguments are in c->regs. */
+static __always_inline long sys_on_task_stack(struct wj_context *c, unsigned int nr)
+{
+	const void *entry = wj_syscall_entry(nr);
+	long ret;
+
+	if (unlikely(!entry))
+		return -ENOSYS;
+	c->counts.system_calls++;
 	wj_pause(c);
-	ret = wj_call_on(entry, &regs, c->task_sp);
+	ret = wj_call_on(entry, &c->regs, c->task_sp);
 	wj_continue(c);
 	return ret;
 }
@@ -129,23 +181,20 @@ static long sys_through_launcher(struct wj_context *c, int nr, const u64 args[6]
 	}
 }
 
-long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c_, u64 d, u64 e, u64 f)
+/* What is not over with one call that nobody looks at; `made`: with the result `ret`. */
+static noinline long sys_slow(struct wj_context *c, unsigned int nr, bool made, long ret)
 {
-	const u64 args[6] = { a, b, c_, d, e, f };
-	struct wj_context *c = p->platform;
-	int call = nr;
-	long ret;
-	s64 answer;
+	const u64 args[6] = { c->regs.di, c->regs.si, c->regs.dx, c->regs.r10, c->regs.r8, c->regs.r9 };
+	unsigned int call = nr;
 
-	if (unlikely(!c->started))
-		return -EINTR;
-	if (unlikely(wj_answered(c, &answer)))
-		return answer;
 	for (;;) {
-		if (unlikely(wj_syscall_work()))
+		if (!made && wj_syscall_work()) {
 			ret = sys_through_launcher(c, nr, args);
-		else
-			ret = wj_sys_direct(c, call, args);
+		} else if (!made) {
+			set_arguments(c, args[0], args[1], args[2], args[3], args[4], args[5]);
+			ret = sys_on_task_stack(c, call);
+		}
+		made = false;
 		switch (ret) {
 		case -ERESTARTSYS:
 		case -ERESTARTNOINTR:
@@ -163,9 +212,32 @@ long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c_, u64 d, u64 e, u6
 				schedule();
 			return ret;
 		}
-		if (wj_return_to_launcher(c, ret, WJ_EVENT_NONE, WJ_IN_CALL) == WJ_OP_INTERRUPTED || p->unwind)
+		if (wj_return_to_launcher(c, ret, WJ_EVENT_NONE, WJ_IN_CALL) == WJ_OP_INTERRUPTED ||
+		    c->process.unwind)
 			return -EINTR;
 	}
+}
+
+long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c_, u64 d, u64 e, u64 f)
+{
+	struct wj_context *c = p->platform;
+	bool made = false;
+	s64 ret = 0;
+
+	if (unlikely(!c->started))
+		return -EINTR;
+	if (unlikely(wj_answered(c, &ret)))
+		return ret;
+	set_arguments(c, a, b, c_, d, e, f);
+	if (likely(!wj_syscall_work())) {
+		ret = sys_on_task_stack(c, nr);
+		/* ERESTARTSYS 512 .. ERESTART_RESTARTBLOCK 516 */
+		if (likely(!need_resched() &&
+			   (u64)ret + ERESTART_RESTARTBLOCK > ERESTART_RESTARTBLOCK - ERESTARTSYS))
+			return ret;
+		made = true;
+	}
+	return sys_slow(c, nr, made, ret);
 }
 
 static void ended(struct wj_context *c, int trap)

@@ -5,24 +5,14 @@
  * tracking a call through a pointer to a function whose ENDBR was sealed is fatal.
  */
 #include <linux/kprobes.h>
-#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <asm/cpufeature.h>
 #include <asm/nospec-branch.h>
-#include <asm/syscall.h>
 #include "kernel.h"
 
-static const void *syscall_entries[NR_syscalls];
+const void *wj_syscall_entries[NR_syscalls];
 static const void *return_thunk;
 static const void *indirect_thunks[16];
-
-const void *wj_syscall_entry(unsigned int nr)
-{
-	if (nr >= NR_syscalls)
-		return NULL;
-	nr = array_index_nospec(nr, NR_syscalls);
-	return syscall_entries[nr];
-}
 
 static unsigned long (*lookup)(const char *name);
 
@@ -54,7 +44,29 @@ static int find_syscalls(void)
 		pr_err("wasm: sys_call_table not found: the kernel needs CONFIG_KALLSYMS_ALL\n");
 		return -ENOENT;
 	}
-	return wj_pool_trampolines(entries, NR_syscalls, syscall_entries);
+	return wj_pool_trampolines(entries, NR_syscalls, wj_syscall_entries);
+}
+
+const void *wj_task_work_run, *wj_blkcg_throttle;
+
+static int find_work(void)
+{
+	static const struct {
+		const char *name;
+		const void **ret;
+	} wanted[] = {
+		{ "task_work_run", &wj_task_work_run },
+		{ "blkcg_maybe_throttle_current", &wj_blkcg_throttle },
+	};
+	int err = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(wanted) && !err; i++) {
+		unsigned long address = lookup(wanted[i].name);
+
+		if (address)
+			err = wj_pool_trampolines(&address, 1, wanted[i].ret);
+	}
+	return err;
 }
 
 u32 wj_mitigations(void)
@@ -144,6 +156,8 @@ int wj_symbols_init(void)
 
 	if (!err)
 		err = find_syscalls();
+	if (!err)
+		err = find_work();
 	if (!err)
 		err = find_thunks();
 	return err;

@@ -39,7 +39,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
     fetch = _command(commands, "fetch", run_fetch, "download kernels and make the root image")
     known = ", ".join(packages.SUITES)
-    fetch.add_argument("series", nargs="*", type=series, help=f"of {known} (default: all)")
+    fetch.add_argument("series", nargs="*", type=series, help=f"of {known} (default: these), debug")
     fetch.add_argument("--update", action="store_true", help="look for newer kernels")
 
 
@@ -55,8 +55,9 @@ def seconds(text: str) -> float:
 
 
 def series(text: str) -> str:
-    if text not in packages.SUITES:
-        raise argparse.ArgumentTypeError(f"no kernel series {text!r}: known are {', '.join(packages.SUITES)}")
+    known = (*packages.SUITES, packages.DEBUG_SERIES)
+    if text not in known:
+        raise argparse.ArgumentTypeError(f"no kernel series {text!r}: known are {', '.join(known)}")
     return text
 
 
@@ -74,8 +75,8 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kernel",
         default=packages.DEFAULT_SERIES,
-        choices=list(packages.SUITES),
-        help="kernel series (default: %(default)s)",
+        type=series,
+        help="kernel series, or debug: 6.1 with KASAN and lockdep, built once (default: %(default)s)",
     )
     parser.add_argument("--smp", type=int, default=1, metavar="N", help="processors")
     parser.add_argument("--memory", type=int, default=1024, metavar="MIB", help="memory")

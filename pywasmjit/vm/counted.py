@@ -38,6 +38,8 @@ class Counted:
     """What the command printed, without the kernel's messages."""
     console: str
     """Everything on the serial port, from boot to power-off: equal between equal runs."""
+    plugin_output: str = ""
+    """What QEMU's plugin printed."""
 
 
 def run_counted(
@@ -50,6 +52,7 @@ def run_counted(
     arguments: Sequence[str] = (),
     memory_mb: int = 1024,
     cpu: str = qemu.ICOUNT_CPU,
+    plugin: str | None = None,
     timeout: float = 600,
 ) -> Counted:
     """Boot, load modules, run a shell command, power off.
@@ -58,6 +61,7 @@ def run_counted(
         files: guest path -> host file or directory. The guest has busybox and nothing else; see
             program_files for native programs.
         modules: modules to load, in this order, after `kernel_modules` (names) of the kernel.
+        plugin: for QEMU's -plugin, FILE,ARGUMENT,...
         timeout: seconds of the host's time.
     """
     chosen = packages.kernel(kernel) if isinstance(kernel, str) else kernel
@@ -83,8 +87,9 @@ def run_counted(
             network=False,
         )
         serial = ("-chardev", f"file,id=log,path={log}", "-serial", "chardev:log")
+        plugins = ("-plugin", plugin) if plugin else ()
         done = subprocess.run(
-            ["timeout", "-k", "5", str(timeout), *qemu.machine_command(options), *serial],
+            ["timeout", "-k", "5", str(timeout), *qemu.machine_command(options), *serial, *plugins],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -96,10 +101,10 @@ def run_counted(
         raise MachineDied(f"{command}: not finished in {timeout:g} s", tail)
     if done.returncode != 0:
         raise VmError(f"QEMU ended with status {done.returncode}: {done.stderr.strip()}")
-    return _interpreted(command, console, tail)
+    return _interpreted(command, console, tail, done.stderr)
 
 
-def _interpreted(command: str, console: str, tail: str) -> Counted:
+def _interpreted(command: str, console: str, tail: str, plugin_output: str) -> Counted:
     times: dict[str, int] = {}
     status = 0
     output: list[str] | None = None
@@ -117,7 +122,7 @@ def _interpreted(command: str, console: str, tail: str) -> Counted:
     if output is None or _COMPLETE not in output:
         raise MachineDied(f"the guest ended while running {command}", tail)
     text = "\n".join(output[: output.index(_COMPLETE)])
-    return Counted(status, times["end"] - times["begin"], text, console)
+    return Counted(status, times["end"] - times["begin"], text, console, plugin_output)
 
 
 def program_files(*programs: Path) -> dict[str, Path]:

@@ -165,7 +165,7 @@ class Machine:
                 rootfs.project_image(self._project, directory / "project.ext4"),
                 rootfs.module_image(self.kernel),
             ),
-            arguments=(*self._arguments, *arguments),
+            arguments=(*self.kernel.arguments, *self._arguments, *arguments),
             smp=self._smp,
             memory_mb=self._memory_mb,
             cpu=self._cpu,
@@ -173,7 +173,7 @@ class Machine:
             network=self._network is True,
             tap=tap,
             online=self._online,
-            lifetime=self._lifetime,
+            lifetime=self._lifetime * self.kernel.slowness,
         )
 
     def interact(self) -> int:
@@ -196,7 +196,7 @@ class Machine:
         process = self._process()
         begin = time.monotonic()
         try:
-            process.shell.read_until(_READY, begin + BOOT_TIMEOUT)
+            process.shell.read_until(_READY, begin + BOOT_TIMEOUT * self.kernel.slowness)
         except (TimeoutError, EOFError) as error:
             what = "ended" if isinstance(error, EOFError) else f"no shell in {BOOT_TIMEOUT:.0f} s"
             process.wait(2)
@@ -252,6 +252,7 @@ class Machine:
     ) -> Result:
         """Run a command (a string is for /bin/sh) without input; return status and output.
 
+        `timeout`, as all in this module, is in seconds on a stock kernel; a slower one has longer.
         A background process must not keep the output open: give it its own, or use popen().
         Raises CommandTimeout (the command was killed), MachineDied, CommandError (with check).
         """
@@ -265,6 +266,7 @@ class Machine:
 
     def _run(self, text: str, timeout: float, feed: bytes = b"") -> Result:
         self.unchecked = True
+        timeout *= self.kernel.slowness
         nonce = secrets.token_hex(8)
         # The pipe keeps the shell's port out of sight of the command, and timeout(1) ends
         # whatever of its process group holds that pipe. What the shell around it has to say
@@ -299,7 +301,7 @@ class Machine:
         """Send a line to the shell, data to the files port; return what precedes the prompt."""
         with self._lock:
             process = self._process()
-            deadline = time.monotonic() + timeout + _GRACE
+            deadline = time.monotonic() + timeout + _GRACE * self.kernel.slowness
             try:
                 process.shell.send(line.encode(), deadline)
                 process.files.send(feed, deadline)
@@ -428,7 +430,7 @@ class Machine:
             f"printf '%d \\036{nonce}.\\036' $(cat /proc/sys/kernel/tainted)\n"
         )
         taint = self._converse(line, f"{nonce}.".encode(), 0, "the mark")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 10 * self.kernel.slowness
         while True:
             log = self.kmsg()
             found = log.find(f"pywasmjit: mark {nonce}\n")

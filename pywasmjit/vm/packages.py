@@ -44,6 +44,7 @@ SUITES = {
     "6.12": Suite("trixie", ("libc6", "libelf1t64", "zlib1g", "libzstd1")),
 }
 DEFAULT_SERIES = "6.1"
+DEBUG_SERIES = "debug"  # not Debian's: built by vm.debugkernel
 META_PACKAGES = ("linux-image-cloud-amd64", "linux-headers-cloud-amd64")
 # Of what the meta packages depend on, only these are unpacked.
 _WANTED = re.compile(r"linux-(image|headers|kbuild|compiler)-[^ ,|()]+")
@@ -61,6 +62,10 @@ class Kernel:
     release: str
     """What `uname -r` prints."""
     root: Path
+    arguments: tuple[str, ...] = ()
+    """What its command line needs."""
+    slowness: float = 1.0
+    """How much longer it takes than a stock kernel: what timeouts are multiplied with."""
 
     @property
     def image(self) -> Path:
@@ -83,8 +88,12 @@ class Kernel:
 
 def kernel(series: str = DEFAULT_SERIES, *, update: bool = False) -> Kernel:
     """The newest cached kernel of a series; fetched if there is none, or if `update` is set."""
+    if series == DEBUG_SERIES:
+        from pywasmjit.vm import debugkernel
+
+        return debugkernel.kernel(update=update)
     if series not in SUITES:
-        raise FetchError(f"no kernel series {series!r}: known are {', '.join(SUITES)}")
+        raise FetchError(f"no kernel series {series!r}: known are {', '.join((*SUITES, DEBUG_SERIES))}")
     directory = cache.root() / "kernels" / series
     current = directory / "current"
     if update or not current.exists():
@@ -128,6 +137,16 @@ def _unpack_newest(apt: _Apt, series: str, directory: Path) -> str:
             _wrap_programs(staged, target)
 
     cache.build_once(target, build)
+    return version
+
+
+def newest(codename: str, package: str) -> str:
+    """The newest version of a package in a suite."""
+    with _apt(codename) as apt:
+        apt.update()
+        version = apt.field(package, "Version")
+    if not version:
+        raise FetchError(f"Debian {codename} has no package {package}")
     return version
 
 

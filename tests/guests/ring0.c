@@ -6,6 +6,7 @@
  *	control		close, replace and control every descriptor; then still be fine
  *	nest		open /dev/wasm and try to run a guest inside the guest
  *	floats COUNT	the same sum again and again: always the same bits
+ *	fill MEGABYTES	write memory, and compare it
  *	faults COUNT	touch fresh memory and give it back
  *	calls COUNT	system calls, cheap ones
  *	fork COUNT	children, one after the other
@@ -15,6 +16,7 @@
  *	rounding	sums that depend on the rounding of floating point, and exceptions
  *	constants	what it computes with can be found in its code, unless that hides it
  *	indirect	fork by a pointer to the import, below setjmp: no guest code to go on in
+ *	spawn COUNT	the same, but each becomes a native program
  *	orphan		fork a child that spins, exit
  *	exec PATH ARG...	become another program
  */
@@ -75,18 +77,29 @@ static void nest(void)
 	say("run: %s", ioctl(fd, 0xc0606a11, run) ? "refused" : "RAN");
 }
 
+/* Enough sums at once to keep all floating point registers in use. */
 static double sum(unsigned int terms)
 {
 	volatile double step = 1.0;
-	double total = 0, sign = 1;
+	double s0 = 0, s1 = 1, s2 = 2, s3 = 3, s4 = 4, s5 = 5, s6 = 6, s7 = 7, s8 = 8, s9 = 9, sign = 1, odd = step;
 	float small = 0;
 
 	for (unsigned int i = 0; i < terms; i++) {
-		total += sign / (2 * i + step);
-		small += (float)total * 0.5f;
+		s0 += sign / odd;
+		s1 = s1 * 0.75 + odd;
+		s2 = s2 * 0.5 - s1;
+		s3 = s3 * 0.25 + s2;
+		s4 = s4 * 0.125 - s3;
+		s5 = s5 * 0.0625 + s4;
+		s6 = s6 * 0.75 - s5;
+		s7 = s7 * 0.5 + s6;
+		s8 = s8 * 0.25 - s7;
+		s9 = s9 * 0.125 + s8;
+		small = small * 0.5f + (float)s0;
 		sign = -sign;
+		odd += 2 * step;
 	}
-	return total * 4 + small;
+	return s0 * 4 + small + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9;
 }
 
 static void floats(unsigned int count)
@@ -100,6 +113,23 @@ static void floats(unsigned int count)
 		wrong += sum(2000) != first;
 	}
 	say("wrong sums: %u", wrong);
+}
+
+/* Megabytes of memory, each page of its own, written and compared. */
+static void fill(unsigned int megabytes)
+{
+	unsigned int pages = megabytes << 8, wrong = 0;
+	unsigned int *memory = malloc((size_t)pages << 12);
+
+	if (!memory)
+		exit(1);
+	for (unsigned int round = 1; round < 3; round++) {
+		for (unsigned int i = 0; i < pages; i++)
+			memory[i << 10] = i * round;
+		for (unsigned int i = 0; i < pages; i++)
+			wrong += memory[i << 10] != i * round;
+	}
+	say("wrong: %u", wrong);
 }
 
 static void faults(unsigned int count)
@@ -223,6 +253,24 @@ static void indirect(void)
 	say("and alive");
 }
 
+static void spawns(unsigned int count)
+{
+	char *const arguments[] = { "true", NULL };
+	unsigned int wrong = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		int status = 1;
+		pid_t pid = MUST(fork());
+
+		if (!pid) {
+			execv("/bin/true", arguments);
+			_exit(1);
+		}
+		wrong += waitpid(pid, &status, 0) != pid || status;
+	}
+	say("wrong: %u", wrong);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "calls";
@@ -237,6 +285,8 @@ int main(int argc, char **argv)
 		nest();
 	if (!strcmp(what, "floats"))
 		floats(count);
+	if (!strcmp(what, "fill"))
+		fill(count);
 	if (!strcmp(what, "faults"))
 		faults(count);
 	if (!strcmp(what, "calls"))
@@ -259,6 +309,8 @@ int main(int argc, char **argv)
 		execv(argument, argv + 2);
 		say("execv: %s", error_name(errno));
 	}
+	if (!strcmp(what, "spawn"))
+		spawns(count);
 	if (!strcmp(what, "orphan")) {
 		if (!MUST(fork()))
 			spin();

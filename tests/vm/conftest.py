@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Machines for tests: one for each kernel and session, judged by the oracle after every test.
 
-PYWASMJIT_TEST_KERNELS lists the kernel series to test, "6.1,6.12,5.10"; by default one.
+PYWASMJIT_TEST_KERNELS lists the kernel series to test, "6.1,6.12,5.10"; by default one. The files
+test_kernel_*.py run on the debug kernel as well (`-m long`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,16 @@ def no_machine_is_left_unchecked(request: pytest.FixtureRequest, machines: Machi
         assert not machines.unchecked(), "a test has used a machine without the oracle: use machine.checked()"
 
 
-@pytest.fixture(scope="session", params=_series())
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kernel" not in metafunc.fixturenames:
+        return
+    series: list[object] = list(_series())
+    if metafunc.module.__name__.startswith("test_kernel_") and packages.DEBUG_SERIES not in series:
+        series.append(pytest.param(packages.DEBUG_SERIES, marks=[pytest.mark.long, pytest.mark.timeout(3000)]))
+    metafunc.parametrize("kernel", series, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def kernel(request: pytest.FixtureRequest) -> Kernel:
     return packages.kernel(request.param)
 
@@ -74,8 +84,13 @@ def probe(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ring0_machine(machines: MachinePool, kernel: Kernel) -> Ring0:
-    return Ring0(machines.get(kernel.series, lifetime=3600), kernel)
+def ring0_machine(machines: MachinePool, kernel: Kernel) -> Iterator[Ring0]:
+    machine = machines.get(kernel.series, lifetime=3600)
+    made = Ring0(machine, kernel)
+    yield made
+    if machine.alive:
+        with machine.checked():
+            made.check_leaks()
 
 
 @pytest.fixture
