@@ -94,7 +94,8 @@ class Forwarder:
             self._machine = Machine(kernel, smp=2, memory_mb=2048, project=project, lifetime=4 * 3600)
             self._machine.start()
         self._machine.run(
-            f"insmod {PROJECT}/wasm.ko && mkdir -p {FIFOS} && mkfifo {FIFOS}/tests {FIFOS}/reports", check=True
+            # Tests run guests as other users, too; by itself the device is root's.
+            f"insmod {PROJECT}/wasm.ko && chmod 666 /dev/wasm && mkdir -p {FIFOS} && mkfifo {FIFOS}/tests {FIFOS}/reports", check=True
         )
         self._inside = self._machine.popen(
             ["python3", "-m", "pytest", "-p", "no:cacheprovider", "--host=kernel", f"--serve={FIFOS}", "tests/e2e"],

@@ -116,6 +116,17 @@ def test_insmod_again_with_a_group(site: Site) -> None:
     unload(site)
 
 
+def test_a_wasm_file_just_runs(site: Site) -> None:
+    """insmod has told the module where the launcher is: execve of the file runs it."""
+    site.machine.run(f"SUDO_UID=$(id -u {USER}) pywasmjit insmod; chmod 755 {HOME}/nginx.wasm", check=True)
+    launcher = "/usr/lib/pywasmjit/pywasmjit/bin/pywasmjit-launch"
+    assert site.run("cat /sys/module/wasm/parameters/launcher").text == f"{launcher}\n"
+    ran = site.as_user("./nginx.wasm -v")
+    assert (ran.status, ran.text) == (0, "nginx version: nginx/1.22.1\n")
+    assert "loads 1\n" in site.run("cat /proc/wasm/totals").text
+    unload(site)
+
+
 def test_udev_rule(site: Site) -> None:
     """With udev the device belongs to the package's group for good, and the list stays beside it."""
     site.machine.run("/lib/systemd/systemd-udevd --daemon && udevadm control --reload", check=True)
