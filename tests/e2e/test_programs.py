@@ -70,6 +70,7 @@ def test_environment_and_argv0(host: Host, guest: Callable[[str], Path]) -> None
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_killed(number: signal.Signals, way: str, host: Host, guest: Callable[[str], Path]) -> None:
     process = host.start(guest("busyloop"), way)
+    assert process.stdout and process.stdout.readline() == f"{way}\n".encode()  # the guest runs
     wait_until(lambda: in_guest(process.pid, blocked=way == "blocked"), "the guest runs", 30)
     started = time.monotonic()
     process.send_signal(number)
