@@ -7,6 +7,7 @@ a language that can print floating point numbers.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import signal
@@ -54,7 +55,7 @@ def show(bits: int, kind: str) -> str:
             return repr(value)
         for digits in range(1, 9):
             shorter = float(f"{value:.{digits}g}")
-            if struct.pack("<f", shorter) == struct.pack("<f", value):
+            if ctypes.c_float(shorter).value == value:
                 return repr(shorter)
         return repr(float(f"{value:.9g}"))
     return "null" if bits & 0xFFFFFFFF == _NULL_REFERENCE else kind

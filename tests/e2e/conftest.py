@@ -23,9 +23,9 @@ import pytest
 from build_guests import Builder
 from guest_cache import default_root
 from guest_recipes import all_recipes
-from vm_host import TEST_SECONDS, Forwarder, Server, build_native, inside_machine, staged
 
 from pywasmjit.vm import packages, ring0
+from tests.e2e.vm_host import TEST_SECONDS, Forwarder, Server, build_native, inside_machine, staged
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST_FIXTURES = {"host", "jit"}

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from nginx_server import Nginx
 
 from tests.e2e.conftest import Host, wait_until
+from tests.e2e.nginx_server import Nginx
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 

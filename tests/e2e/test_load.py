@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nginx_server import Nginx
-
 from tests.e2e.conftest import SLOWNESS, Host
+from tests.e2e.nginx_server import Nginx
 
 HTTP = """
     access_log off;

@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from nginx_server import Nginx
 
 from tests.e2e.conftest import ROOT, Host
+from tests.e2e.nginx_server import Nginx
 
 SHIM = ROOT / "tests" / "native" / "sanitized.c"
 SOURCES = sorted(

@@ -17,6 +17,7 @@ from guest_cache import default_root, file_inputs
 from guest_recipes import PLAIN_PROGRAMS, all_recipes, nginx_link_inputs, program_names
 from guest_toolchain import STACK_BYTES
 from import_table import invoke_signature, load_table
+from wasi_recipes import wasi_program_names
 
 from pywasmjit.wasm.decode import decode
 from pywasmjit.wasm.module import FuncType, Module
@@ -299,7 +300,8 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_tests_means_all_programs() -> None:
     expanded = build_guests.expand(["tests", "hello", "forkwait"])
-    assert expanded == [*TESTS, *(f"{name}-plain" for name in PLAIN_PROGRAMS), "hello"]
+    plain = [f"{name}-plain" for name in PLAIN_PROGRAMS]
+    assert expanded == [*TESTS, *plain, *wasi_program_names(), "hello"]
 
 
 def test_link_inputs() -> None:
