@@ -275,8 +275,9 @@ def test_plain(host: Host, guest: Callable[[str], Path], tmp_path: Path) -> None
     launcher.chmod(0o755)
     user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
     server = subprocess.Popen(
-        [*user, launcher, "--host=user", f"--engine={host.engine}", f"--stats={host.stats_file}", f"--image={image}",
-         "--", "nginx", "-p", tmp_path, "-c", tmp_path / "nginx.conf", "-e", tmp_path / "error.log"],
+        [*user, launcher, f"--host={host.where}", f"--engine={host.engine}", f"--stats={host.stats_file}",
+         f"--image={image}", "--", "nginx", "-p", tmp_path, "-c", tmp_path / "nginx.conf",
+         "-e", tmp_path / "error.log"],
         stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
