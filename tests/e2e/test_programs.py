@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -46,6 +47,21 @@ def test_start_and_end(
     done = host.run(guest("startup"), *arguments)
     assert done.returncode == expected.returncode
     assert done.stdout == expected.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may chroot")
+def test_itself_after_chroot_and_setuid(host: Host, guest: Callable[[str], Path], tmp_path: Path) -> None:
+    """The image that runs is there where no cache, no tool and no privilege is; another file's is not."""
+    root = tmp_path / "root"
+    root.mkdir(mode=0o755)
+    for name in ("program.wasm", "other.wasm"):
+        shutil.copy(guest("startup"), root / name)
+        (root / name).chmod(0o755)
+    done = host.run(root / "program.wasm", "confined", str(root), "/program.wasm", "exit", "6")
+    assert (done.returncode, done.stderr) == (6, b""), done
+    assert "argument 2: 6\n" in done.stdout.decode()
+    done = host.run(root / "program.wasm", "confined", str(root), "/other.wasm", "exit", "6")
+    assert done.returncode == 1 and b"execv: " in done.stdout, done
 
 
 def test_hello(host: Host, guest: Callable[[str], Path]) -> None:

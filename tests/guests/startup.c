@@ -30,12 +30,25 @@ static int compare(const void *one, const void *other)
 	return strcmp(*(char *const *)one, *(char *const *)other);
 }
 
-/* Arguments: how to end (return, exit, _exit, abort) and the status. */
+/* `confined DIRECTORY PROGRAM ARGUMENT...`: become PROGRAM as nobody, with DIRECTORY as root. */
+static void confined(char **argv)
+{
+	if (chroot(argv[0]) || chdir("/") || setgid(65534) || setuid(65534))
+		say("confined: %s", strerror(errno));
+	else
+		execv(argv[1], argv + 1);
+	say("execv: %s", strerror(errno));
+	_exit(1);
+}
+
+/* Arguments: how to end (return, exit, _exit, abort, confined) and the status. */
 int main(int argc, char **argv)
 {
 	const char *how = argc > 1 ? argv[1] : "return";
 	int status = argc > 2 ? atoi(argv[2]) : 0, count = 0;
 
+	if (argc > 3 && !strcmp(how, "confined"))
+		confined(argv + 2);
 	for (int i = 1; i < argc; i++)
 		say("argument %d: %s", i, argv[i]);
 	say("ends with a null: %d", argv[argc] == NULL);
