@@ -83,8 +83,6 @@ def unhurt(errors: str) -> None:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program(name: str, host: Host, guest: Callable[[str], Path]) -> None:
     """With --trace, so that what shows the calls is seen, too."""
-    if name == "mapping" and host.engine == "interp":
-        pytest.skip("the interpreter's atomics are not atomic between processes yet: locks can hang")
     done = host.run(guest(name), options=("--trace",), timeout=120)
     errors = done.stderr.decode()
     unhurt(errors)
