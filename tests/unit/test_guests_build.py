@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from guest_cache import default_root, file_inputs
 from guest_recipes import PLAIN_PROGRAMS, all_recipes, nginx_link_inputs, program_names
 from guest_toolchain import STACK_BYTES
 from import_table import invoke_signature, load_table
-from wasi_recipes import wasi_program_names
+from wasi_recipes import MissingToolchainError, wasi_program_names
 
 from pywasmjit.wasm.decode import decode
 from pywasmjit.wasm.module import FuncType, Module
@@ -265,8 +266,12 @@ def test_key_depends_on_the_inputs(name: str, tmp_path: Path, monkeypatch: pytes
 
 
 def test_keys_differ() -> None:
-    keys = [builder().key(name) for name in all_recipes()]
-    assert len(set(keys)) == len(keys)
+    keys = []
+    for name in all_recipes():
+        # Rust and Go are not on every machine.
+        with contextlib.suppress(MissingToolchainError):
+            keys.append(builder().key(name))
+    assert len(set(keys)) == len(keys) > 20
 
 
 def test_dependants_change_with_the_overlay(monkeypatch: pytest.MonkeyPatch) -> None:
