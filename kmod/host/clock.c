@@ -69,7 +69,7 @@ u64 wj_double_bits(s64 value, int shift)
 	return sign | (u64)(1023 + top - shift) << 52 | (magnitude & ((1ull << 52) - 1));
 }
 
-static s64 read_clock(struct wj_process *p, u32 id, int nr, struct wj_timespec64 *ts)
+s64 wj_read_clock(struct wj_process *p, u32 id, int nr, struct wj_timespec64 *ts)
 {
 	u64 scratch = wj_scratch_alloc(p, sizeof(*ts));
 	s64 ret;
@@ -94,7 +94,7 @@ static s64 libc_result(struct wj_process *p, s64 ret)
 s64 wj_host_clock_gettime(struct wj_process *p, const u64 *a)
 {
 	struct wj_timespec64 ts;
-	s64 ret = read_clock(p, a[0], __NR_clock_gettime, &ts);
+	s64 ret = wj_read_clock(p, a[0], __NR_clock_gettime, &ts);
 
 	return libc_result(p, ret < 0 ? ret : wj_put_timespec(p, a[1], &ts));
 }
@@ -102,7 +102,7 @@ s64 wj_host_clock_gettime(struct wj_process *p, const u64 *a)
 s64 wj_host_clock_getres(struct wj_process *p, const u64 *a)
 {
 	struct wj_timespec64 ts;
-	s64 ret = read_clock(p, a[0], __NR_clock_getres, &ts);
+	s64 ret = wj_read_clock(p, a[0], __NR_clock_getres, &ts);
 
 	return libc_result(p, ret < 0 || !a[1] ? ret : wj_put_timespec(p, a[1], &ts));
 }
@@ -110,7 +110,7 @@ s64 wj_host_clock_getres(struct wj_process *p, const u64 *a)
 s64 wj_host_gettimeofday(struct wj_process *p, const u64 *a)
 {
 	struct wj_timespec64 ts;
-	s64 ret = read_clock(p, CLOCK_REALTIME, __NR_clock_gettime, &ts);
+	s64 ret = wj_read_clock(p, CLOCK_REALTIME, __NR_clock_gettime, &ts);
 
 	ts.nsec /= 1000;
 	if (ret >= 0 && a[0])
@@ -123,7 +123,7 @@ s64 wj_host_gettimeofday(struct wj_process *p, const u64 *a)
 s64 wj_host_time(struct wj_process *p, const u64 *a)
 {
 	struct wj_timespec64 ts;
-	s64 ret = read_clock(p, CLOCK_REALTIME, __NR_clock_gettime, &ts);
+	s64 ret = wj_read_clock(p, CLOCK_REALTIME, __NR_clock_gettime, &ts);
 
 	if (ret >= 0 && a[0])
 		ret = wj_put_u32(p, a[0], ts.sec);
@@ -135,7 +135,7 @@ s64 wj_host_clock(struct wj_process *p, const u64 *a)
 	struct wj_timespec64 ts;
 
 	(void)a;
-	if (read_clock(p, CLOCK_PROCESS_CPUTIME_ID, __NR_clock_gettime, &ts) < 0)
+	if (wj_read_clock(p, CLOCK_PROCESS_CPUTIME_ID, __NR_clock_gettime, &ts) < 0)
 		return -1;
 	return (s32)(ts.sec * 1000000 + ts.nsec / 1000);	/* CLOCKS_PER_SEC */
 }
@@ -147,7 +147,7 @@ static s64 wasi_time(struct wj_process *p, u32 id, int nr, u32 to)
 
 	if (id > 3)	/* realtime, monotonic, process and thread CPU time: Linux's numbers */
 		return -EINVAL;
-	ret = read_clock(p, id, nr, &ts);
+	ret = wj_read_clock(p, id, nr, &ts);
 	return ret < 0 ? ret : wj_put_u64(p, to, ts.sec * NS + ts.nsec);
 }
 
@@ -192,7 +192,7 @@ static s64 milliseconds(struct wj_process *p, u32 id)
 	struct wj_timespec64 ts;
 	s64 ms;
 
-	if (read_clock(p, id, __NR_clock_gettime, &ts) < 0)
+	if (wj_read_clock(p, id, __NR_clock_gettime, &ts) < 0)
 		return 0;
 	ms = ts.sec * 1000 + ts.nsec / 1000000;
 	return wj_double_bits(ms << 20 | (ts.nsec % 1000000 << 20) / 1000000, 20);

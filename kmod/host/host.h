@@ -120,6 +120,8 @@ u32 wj_call_export(struct wj_process *p, u32 function, const u32 *args, u32 n_ar
 struct wj_timespec64 {
 	s64 sec, nsec;
 };
+/* `nr` is __NR_clock_gettime or __NR_clock_getres: 0 or -errno. */
+s64 wj_read_clock(struct wj_process *p, u32 id, int nr, struct wj_timespec64 *ts);
 int wj_get_timespec(struct wj_process *p, struct wj_timespec64 *ts, u32 address);
 int wj_put_timespec(struct wj_process *p, u32 address, const struct wj_timespec64 *ts);
 /* A timespec in scratch: user address, 0 for a NULL one; -errno in *err. */

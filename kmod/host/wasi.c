@@ -2,8 +2,6 @@
 /* WASI preview 1: the descriptors of a program, and what is done to one of them. */
 #include "wasi.h"
 
-#define RIGHT(name) (u64)WJ_WASI_RIGHTS_##name
-
 /* What can be done to a file, a directory, a socket at all. */
 #define FILE_RIGHTS (RIGHT(FD_DATASYNC) | RIGHT(FD_READ) | RIGHT(FD_SEEK) | RIGHT(FD_FDSTAT_SET_FLAGS) | \
 	RIGHT(FD_SYNC) | RIGHT(FD_TELL) | RIGHT(FD_WRITE) | RIGHT(FD_ADVISE) | RIGHT(FD_ALLOCATE) | \

@@ -18,6 +18,8 @@
 /* Errors that Linux has no number for: beyond all native ones. */
 #define WJ_ENOTCAPABLE 4001
 
+#define RIGHT(name) (u64)WJ_WASI_RIGHTS_##name
+
 struct wj_wasi_descriptor {
 	s32 native;		/* -1: a free slot */
 	const char *preopened;	/* its name in the guest, or NULL */

@@ -9,7 +9,6 @@
  */
 #include "wasi.h"
 
-#define RIGHT(name) (u64)WJ_WASI_RIGHTS_##name
 #define PATH_SIZE 4096		/* PATH_MAX, with the NUL */
 
 #define RESOLVE_NO_MAGICLINKS 2

@@ -2,7 +2,6 @@
 /* WASI preview 1: waiting, sockets, and the few calls that concern the process as a whole. */
 #include "wasi.h"
 
-#define RIGHT(name) (u64)WJ_WASI_RIGHTS_##name
 #define MAX_SUBSCRIPTIONS 4096
 #define NS 1000000000ull
 
@@ -20,23 +19,6 @@ struct native_pollfd {
 	s32 fd;
 	s16 events, revents;
 };
-
-static s64 now_of(struct wj_process *p, u32 clock, u64 *ret)
-{
-	struct wj_timespec64 ts;
-	u64 scratch = wj_scratch_alloc(p, sizeof(ts));
-	s64 err;
-
-	if (!scratch)
-		return -ENOMEM;
-	err = wj_sys(p, __NR_clock_gettime, clock, scratch, 0, 0, 0, 0);
-	if (err)
-		return err;
-	if (wj_copy_from_user(&ts, scratch, sizeof(ts)))
-		return -EFAULT;
-	*ret = ts.sec * NS + ts.nsec;
-	return 0;
-}
 
 /*
  * In wasi_unstable the clock has one more field in front (a second userdata), and so the
@@ -115,6 +97,7 @@ static s64 shortest(struct wj_process *p, struct subscription *subs, u32 n, u64 
 	*ret = ~0ull;
 	for (u32 i = 0; i < n; i++) {
 		struct subscription *s = &subs[i];
+		struct wj_timespec64 ts;
 		u64 now;
 		s64 err;
 
@@ -125,9 +108,10 @@ static s64 shortest(struct wj_process *p, struct subscription *subs, u32 n, u64 
 		if (s->type != WJ_WASI_EVENTTYPE_CLOCK)
 			continue;
 		if (s->absolute) {
-			err = now_of(p, s->clock, &now);
+			err = wj_read_clock(p, s->clock, __NR_clock_gettime, &ts);
 			if (err)
 				return err;
+			now = ts.sec * NS + ts.nsec;
 			s->timeout = s->timeout > now ? s->timeout - now : 0;
 		}
 		*ret = min(*ret, s->timeout);
