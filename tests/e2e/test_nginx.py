@@ -15,6 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -348,10 +349,21 @@ def test_log_rotation(jit: Host, guest: Callable[[str], Path], tmp_path: Path) -
         wait_until(lambda: log.exists() and "/one" in log.read_text(), "logged")
         log.rename(old)
         server.send(signal.SIGUSR1)
-        wait_until(log.exists, "the log is opened again")
+        # The master opens the new file first, the workers when it has told them.
+        wait_until(lambda: old not in opened([server.pid, *server.workers]), "no process writes to the old log")
         server.get("/two")
         wait_until(lambda: "/two" in log.read_text(), "logged in the new file")
         assert "/two" not in old.read_text()
+
+
+def opened(processes: list[int]) -> set[Path]:
+    """What the processes' descriptors name."""
+    found = set()
+    for pid in processes:
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since it was listed
+                found.add(descriptor.readlink())
+    return found
 
 
 def test_binary_upgrade_under_load(jit: Host, guest: Callable[[str], Path], tmp_path: Path) -> None:
