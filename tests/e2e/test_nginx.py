@@ -322,10 +322,15 @@ class Load:
             thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Stop; not before there was load."""
+        try:
+            if not kind:
+                wait_until(lambda: self.done > 20, "twenty requests")
+        finally:
+            self._stop.set()
+            for thread in self._threads:
+                thread.join()
 
 
 def test_reload_under_load(jit: Host, guest: Callable[[str], Path], tmp_path: Path) -> None:
@@ -339,7 +344,7 @@ def test_reload_under_load(jit: Host, guest: Callable[[str], Path], tmp_path: Pa
                     lambda before=before: len(server.workers) == 2 and not before & set(server.workers),
                     "workers replaced",
                 )
-        assert load.done > 20 and load.failures == []
+        assert load.failures == []
 
 
 def test_log_rotation(jit: Host, guest: Callable[[str], Path], tmp_path: Path) -> None:
@@ -375,7 +380,7 @@ def test_binary_upgrade_under_load(jit: Host, guest: Callable[[str], Path], tmp_
             wait_until(lambda: len(server.workers) == 2, "its workers")
             os.kill(old, signal.SIGQUIT)
             wait_until(lambda: not alive(old), "the old master ended")
-        assert load.done > 20 and load.failures == []
+        assert load.failures == []
         server.stop()
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -63,11 +63,12 @@ class Pair:
         assert self.jit.backtrace() == self.interp.backtrace()
         return jit
 
-    def same_state(self) -> None:
-        """Memories are the same."""
+    def same_state(self, at: Iterable[int] = (0,), span: int = 0) -> None:
+        """Memories are the same, whole or in ``span`` bytes from each address."""
         size = self.jit.memory_size()
         assert size == self.interp.memory_size()
-        assert self.jit.read(0, size) == self.interp.read(0, size)
+        for start in sorted(at):
+            assert self.jit.read(start, span or size) == self.interp.read(start, span or size)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from tests.verify.assemble import FUNC, Body, Image, export_entry, func_type, li
 FORMATS = ("LD", "ST", "STI", "ALD", "ARMW", "ACAS")
 PAGES = 3  # so that offsets beyond 16 bits, which are blinded, reach into it
 END = PAGES * 65536
+ALL_PAGES = 65536
+SPAN = 4096  # what is compared of a large memory: all around an access
 OFFSETS = (0, 1, 2, 3, 4, 8, 127, 128, 255, 256, 32767, 65528, 65535, 65536, 0x12340, 0x2FFF8, 0x12345678,
            0x7FFFFFFF, 0x80000000, 0xFFFF0000, 0xFFFFFFF8, 0xFFFFFFFF)  # fmt: skip
 LETTERS = {"I": "i", "L": "l", "F": "f", "D": "d"}
@@ -96,12 +98,12 @@ def _body(lines: list[str], letter: str, acas: bool = False) -> Body:
 
 
 @cache
-def prepared(op: isa.Op) -> tuple[list[tuple[str, Body, int | None]], bytes]:
+def prepared(op: isa.Op, pages: int) -> tuple[list[tuple[str, Body, int | None]], bytes]:
     some = list(functions(op))
-    return some, image_of(some)
+    return some, image_of(some, pages)
 
 
-def image_of(some: Sequence[tuple[str, Body, int | None]]) -> bytes:
+def image_of(some: Sequence[tuple[str, Body, int | None]], pages: int) -> bytes:
     types: list[bytes] = []
     bodies = []
     for params, body, _ in some:
@@ -110,34 +112,40 @@ def image_of(some: Sequence[tuple[str, Body, int | None]]) -> bytes:
             types.append(signature)
         bodies.append((types.index(signature), body))
     image = Image(
-        types=types, functions=bodies, memories=[limits(PAGES)], exports=[export_entry("f", FUNC, 0)]
+        types=types, functions=bodies, memories=[limits(pages)], exports=[export_entry("f", FUNC, 0)]
     )
     return image.build()
 
 
+@pytest.mark.parametrize("pages", [PAGES, ALL_PAGES], ids=["3 pages", "4 GiB"])
 @pytest.mark.parametrize("op", [op for op in isa.OPS if op.format in FORMATS], ids=lambda op: op.name)
-def test_access(op: isa.Op, engines: Engines) -> None:
-    some, image = prepared(op)
+def test_access(op: isa.Op, pages: int, engines: Engines) -> None:
+    """In a small memory what is too far traps; in all of 4 GiB an address taken for negative shows."""
+    some, image = prepared(op, pages)
     rng = random.Random(op.name)
     pair = engines.pair(image)
+    end = pages * 65536
     pattern = bytes((i * 37 + (i >> 8)) & 0xFF for i in range(512))
-    for at in (0, END - 512, 0x12000):
+    for at in (0, end - 512, 0x12000):
         pair.jit.write(at, pattern)
         pair.interp.write(at, pattern)
+    touched = set()
     for index, (params, _, offset) in enumerate(some):
         assert offset is not None
-        edges = {(END - size - offset) & 0xFFFFFFFF for size in (1, 2, 4, 8, 7, 9, 16, 0)}
-        bases = [*BASES, *edges]
+        edges = {(end - size - offset) & 0xFFFFFFFF for size in (1, 2, 4, 8, 7, 9, 16, 0)}
         calls = []
-        for base in bases:
+        for base in (*BASES, *edges):
             values = [rng.choice(VALUES[{"i": "I", "l": "L", "f": "F", "d": "D"}[p]])
                       for p in params.split(">")[0][1:]]  # fmt: skip
             calls.append([base, *values])
+            touched |= {at & -SPAN for at in (offset, base + offset, base + offset + 7) if at < end}
         for args, (jit, interp) in zip(calls, pair.call(index, calls), strict=True):
             assert jit == interp, f"{some[index][1].source}\nof {[hex(a) for a in args]}"
         if index % 40 == 0:
-            pair.same_state()
-    pair.same_state()
+            pair.same_state(touched, SPAN)
+    if pages == PAGES:
+        touched = set(range(0, end, SPAN))
+    pair.same_state(touched, SPAN)
 
 
 def test_traps_are_located(engines: Engines) -> None:
