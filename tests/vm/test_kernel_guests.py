@@ -122,8 +122,9 @@ def test_handlers_run_in_a_guest_that_never_calls(ring0: Ring0) -> None:
     guest = ring0.start("busyloop", "handle")
     guest.wait_for_output("handle")
     for _ in range(2):
-        ring0.machine.run(f"kill -TERM {guest.pid}", check=True)
-        time.sleep(0.2)
+        # While one is pending another would be none.
+        taken = f"until grep -q '^ShdPnd:[[:space:]]*0*$' /proc/{guest.pid}/status; do sleep 0.05; done"
+        ring0.machine.run(f"kill -TERM {guest.pid}; {taken}", timeout=20, check=True)
     assert guest.poll() is None
     ring0.machine.run(f"kill -TERM {guest.pid}", check=True)
     assert guest.wait() == 0
