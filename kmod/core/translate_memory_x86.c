@@ -64,25 +64,50 @@ void wj_t_fstore(struct wj_jit *j, const struct wj_insn *i, u32 op)
 	access_rm(j, op, wj_freg(i->a), linear(j, i->b, i->index));
 }
 
+/*
+ * Operand of an access that needs rcx itself: where linear() would use it, or where `add`, the
+ * address is added to r15 (*moved) until restore_base() loads it again.  A trap in between loses
+ * r15, which unwinding does not use.
+ */
+static struct wj_mem without_rcx(struct wj_jit *j, u8 base, u32 off, bool add, bool *moved)
+{
+	*moved = add || off >= 1u << 31 || wj_blind(j, off);
+	if (!*moved)
+		return linear(j, base, off);
+	wj_jit_load_imm(j, RCX, off, false);
+	if (base != WJ_NO_BASE)
+		wj_x86_rr(&j->e, X86_ADD | X86_W, wj_ireg(base), RCX);
+	wj_x86_rr(&j->e, X86_ADD | X86_W, RCX, R15);
+	return wj_mem(R15, 0);
+}
+
+static void restore_base(struct wj_jit *j, bool moved)
+{
+	if (moved)
+		wj_x86_rm(&j->e, X86_LOAD | X86_W, R15, wj_field(offsetof(struct wj_instance, memory_base)));
+}
+
 void wj_t_store_imm(struct wj_jit *j, const struct wj_insn *i, u32 size)
 {
-	struct wj_mem m = linear(j, i->b, i->index);
 	u32 w = size == 8 ? X86_W : 0, imm = (u32)i->imm;
+	struct wj_mem m;
+	bool moved;
 
+	if (size >= 4 && wj_blind(j, i->imm)) {
+		/* One store: other processes may look at this memory. */
+		m = without_rcx(j, i->b, i->index, false, &moved);
+		wj_t_load_operand(j, RCX, w, (s32)imm);
+		access_rm(j, X86_MOV | w, RCX, m);
+		restore_base(j, moved);
+		return;
+	}
+	m = linear(j, i->b, i->index);
 	if (size == 1) {
 		access_rm(j, X86_MOV8_IMM8, 0, m);
 		wj_imm8(&j->e, imm);
 	} else if (size == 2) {
 		access_rm(j, X86_MOV16_IMM16, 0, m);
 		wj_imm16(&j->e, imm);
-	} else if (wj_blind(j, i->imm)) {
-		/* In place, as rcx may be taken; nobody else sees this memory. */
-		u32 key = wj_jit_random(j);
-
-		access_rm(j, X86_MOV_IMM32 | w, 0, m);
-		wj_imm32(&j->e, imm ^ key);
-		access_rm(j, X86_ALU_IMM32 | w, X86_ALU_XOR, m);
-		wj_imm32(&j->e, key);
 	} else {
 		access_rm(j, X86_MOV_IMM32 | w, 0, m);
 		wj_imm32(&j->e, imm);
@@ -112,28 +137,11 @@ static void check_alignment(struct wj_jit *j, u8 base, u32 off, u32 size)
 	wj_jit_trap_if(j, X86_NE, WJ_TRAP_UNALIGNED_ATOMIC);
 }
 
-/*
- * Operand of an atomic, which needs rcx itself: where linear() would use rcx, and where the
- * base is rax, which a loop overwrites, the address is added to r15 (*moved) until
- * atomic_end() loads it again.  A trap in between loses r15, which unwinding does not use.
- */
+/* Operand of an atomic, for which rcx is free; rax is, too, where a `loop` overwrites it. */
 static struct wj_mem atomic_begin(struct wj_jit *j, u8 base, u32 off, u32 size, bool loop, bool *moved)
 {
 	check_alignment(j, base, off, size);
-	*moved = off >= 1u << 31 || wj_blind(j, off) || (loop && base != WJ_NO_BASE && wj_ireg(base) == RAX);
-	if (!*moved)
-		return linear(j, base, off);
-	wj_jit_load_imm(j, RCX, off, false);
-	if (base != WJ_NO_BASE)
-		wj_x86_rr(&j->e, X86_ADD | X86_W, wj_ireg(base), RCX);
-	wj_x86_rr(&j->e, X86_ADD | X86_W, RCX, R15);
-	return wj_mem(R15, 0);
-}
-
-static void atomic_end(struct wj_jit *j, bool moved)
-{
-	if (moved)
-		wj_x86_rm(&j->e, X86_LOAD | X86_W, R15, wj_field(offsetof(struct wj_instance, memory_base)));
+	return without_rcx(j, base, off, loop && base != WJ_NO_BASE && wj_ireg(base) == RAX, moved);
 }
 
 /* Instruction words by operand size. */
@@ -167,7 +175,7 @@ void wj_t_atomic_store(struct wj_jit *j, const struct wj_insn *i, u32 size)
 	/* A store that is sequentially consistent: xchg is locked. */
 	wj_mov(j, X86_W, RCX, wj_ireg(i->a));
 	access_rm(j, sized(size, X86_XCHG8, X86_XCHG16, X86_XCHG), RCX, m);
-	atomic_end(j, moved);
+	restore_base(j, moved);
 }
 
 /* Old value to rax. */
@@ -208,7 +216,7 @@ void wj_t_atomic_rmw(struct wj_jit *j, const struct wj_insn *i, u32 size)
 	case WJ_RMW_COUNT:
 		break;
 	}
-	atomic_end(j, moved);
+	restore_base(j, moved);
 }
 
 /* Expected in rax, of which `size` bytes count; old value to rax. */
@@ -219,5 +227,5 @@ void wj_t_atomic_cmpxchg(struct wj_jit *j, const struct wj_insn *i, u32 size)
 
 	access_rm(j, sized(size, X86_CMPXCHG8, X86_CMPXCHG16, X86_CMPXCHG) | X86_LOCK, wj_ireg(i->a), m);
 	zero_extend(j, size, RAX, RAX);
-	atomic_end(j, moved);
+	restore_base(j, moved);
 }

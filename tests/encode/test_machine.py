@@ -15,6 +15,7 @@ import pytest
 from build_guests import Builder
 from guest_cache import default_root
 
+from pywasmjit import _isa as isa
 from pywasmjit import wast
 from pywasmjit.errors import PywasmjitError
 from pywasmjit.lower.pipeline import lower
@@ -22,7 +23,7 @@ from pywasmjit.wasm import decode, validate
 from tests.encode import test_code
 from tests.encode.engines import Engines, Variant
 from tests.encode.machine import check_program
-from tests.encode.test_code import COMPILED, Insn, Listing, listing
+from tests.encode.test_code import COMPILED, MAGIC, Insn, Listing, listing
 from tests.native.libcore import Core
 from tests.verify.assemble import Body, Image, func_type, limits
 
@@ -172,6 +173,23 @@ def test_atomics(process: Core) -> None:
         if any(insn.text == "add r15, rcx" for insn in found.functions()):
             with pytest.raises(AssertionError, match="the memory's register"):
                 check_program(edited(found, text_of(r"^mov r15, .*", "nop")), image)
+
+
+@pytest.mark.parametrize("variant", COMPILED, ids=lambda v: v.name)
+@pytest.mark.parametrize("op", [op.name for op in isa.OPS if op.format == "STI"])
+@pytest.mark.parametrize("base", ["r1", "-"])
+@pytest.mark.parametrize("offset", [8, MAGIC, MAGIC + (1 << 31)])
+def test_a_constant_is_stored_at_once(
+    process: Core, variant: Variant, op: str, base: str, offset: int
+) -> None:
+    """Blinded or not: who shares the memory sees what was there before or the constant, nothing else."""
+    for value in (MAGIC, -MAGIC, 1):
+        body = Body(f"{op} {base} {offset} {value}\nRET")
+        image = Image(types=[func_type("ii")], functions=[(0, body)], memories=[limits(1)]).build()
+        found = read_back(process, op, image, 0, variant)
+        stores = [insn.text for insn in found.functions() if insn.memory and "r15" in insn.memory]
+        assert len(stores) == 1 and re.match(r"(mov|movabs) ", stores[0]), stores
+        assert len(found.code.fixups) == 1
 
 
 def test_small_is_fine(process: Core) -> None:
