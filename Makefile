@@ -75,7 +75,7 @@ run: setup
 test: setup check guests
 	scripts/timed.sh "make test" $(PYTHON) -m pytest -q -m "not long" tests/unit tests/encode tests/verify tests/fuzz tests/spec tests/e2e
 
-E2E_IN_VM := $(addprefix tests/e2e/test_,nginx.py dns.py programs.py lua.py sqlite.py)
+E2E_IN_VM := $(addprefix tests/e2e/test_,nginx.py dns.py programs.py lua.py sqlite.py hostile_guests.py)
 
 ## test-vm        kernels in virtual machines; tests/e2e with its guests in ring 0
 .PHONY: test-vm

@@ -29,12 +29,17 @@ static bool inside(struct wj_process *p, u64 address, u64 size)
 	return !(address % PAGE) && size && address + round_up(size) <= wj_memory_size(p->inst);
 }
 
+/* Where that fails there may be a hole, in which the process's own memory could come to lie. */
 static s64 map_anonymous(struct wj_process *p, u32 address, u64 size)
 {
 	s64 ret = wj_sys(p, __NR_mmap, wj_user(p, address), round_up(size), 3 /* READ, WRITE */,
 			 2 /* PRIVATE */ | MAP_FIXED | MAP_ANONYMOUS, -1, 0);
 
-	return ret < 0 && ret >= -4095 ? ret : 0;
+	if (ret >= 0 || ret < -4095)
+		return 0;
+	if (!p->unwind)
+		p->unwind = WJ_TRAP_OUT_OF_MEMORY;
+	return ret;
 }
 
 s64 wj_host_syscall_mmap2(struct wj_process *p, const u64 *a)
@@ -91,6 +96,15 @@ s64 wj_host_syscall_mprotect(struct wj_process *p, const u64 *a)
 	return wj_sys(p, __NR_mprotect, wj_user(p, a[0]), (u32)a[1], a[2] & ~PROT_EXEC, 0, 0, 0);
 }
 
+#define MADV_DONTFORK 10	/* a child with a hole where its linear memory was */
+
+s64 wj_host_syscall_madvise(struct wj_process *p, const u64 *a)
+{
+	if ((u32)a[2] == MADV_DONTFORK)
+		return -EINVAL;
+	return wj_sys(p, __NR_madvise, wj_user(p, a[0]), (u32)a[1], (s32)a[2], 0, 0, 0);
+}
+
 s64 wj_host_syscall_msync(struct wj_process *p, const u64 *a)
 {
 	return wj_sys(p, __NR_msync, wj_user(p, a[0]), (u32)a[1], (s32)a[2], 0, 0, 0);
@@ -110,6 +124,8 @@ s64 wj_host_mmap_js(struct wj_process *p, const u64 *a)
 		s64 n = wj_sys(p, __NR_pread64, (s32)fd, wj_user(p, address + at), length - at,
 			       (u32)a[4] + (u64)at, 0, 0);
 
+		if (n > 0 && wj_breathe())
+			n = -EINTR;
 		if (n < 0)
 			return -(s64)wj_guest_errno(-n);
 		if (!n)
@@ -132,6 +148,8 @@ static s64 write_back(struct wj_process *p, u32 address, u32 size, u32 fd, u32 o
 		s64 n = wj_sys(p, __NR_pwrite64, (s32)fd, wj_user(p, address + at), size - at,
 			       (u64)offset + at, 0, 0);
 
+		if (n > 0 && wj_breathe())
+			n = -EINTR;
 		if (n <= 0)
 			return -(s64)wj_guest_errno(n ? -n : EIO);
 		at += n;

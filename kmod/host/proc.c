@@ -15,39 +15,40 @@ s64 wj_host_fork(struct wj_process *p, const u64 *a)
 
 #define MAX_POINTERS (1u << 20)
 
-/* A guest's array of string pointers as a native one at `to`, or only counted where to is 0. */
-static s64 pointers(struct wj_process *p, u32 from, u64 to)
+/*
+ * A guest's array of string pointers as a native one at `to`, or only counted where to is 0.  Not
+ * more than max and the NULL: in shared memory it may grow after it was counted.
+ */
+static s64 pointers(struct wj_process *p, u32 from, u64 to, s64 max)
 {
-	u32 n = 0, guest;
+	u32 guest;
+	s64 n;
 
 	if (!from)
 		return 0;
-	for (;;) {
+	for (n = 0;; n++) {
 		u64 native;
 
-		if (n == MAX_POINTERS)
-			return -E2BIG;
 		if (wj_get_u32(p, &guest, from + 4 * n))
 			return -EFAULT;
+		if (guest && n == max)
+			return -E2BIG;
 		native = wj_user_or_null(p, guest);
 		if (to && wj_copy_to_user(to + 8 * (u64)n, &native, sizeof(native)))
 			return -EFAULT;
 		if (!guest)
 			return n;
-		n++;
 	}
 }
 
-static s64 exec_with(struct wj_process *p, const u64 *a, u64 arrays, s64 n_argv)
+static s64 exec_with(struct wj_process *p, const u64 *a, u64 arrays, s64 n_argv, s64 n_envp)
 {
 	u64 envp = arrays + 8 * ((u64)n_argv + 1);
-	s64 ret = pointers(p, a[1], arrays);
+	s64 ret = pointers(p, a[1], arrays, n_argv);
 	int trap = 0;
 
-	if (ret >= 0 && ret != n_argv)
-		ret = -EFAULT;	/* shared memory, changed in between */
-	if (ret >= 0 && a[2])
-		ret = pointers(p, a[2], envp);
+	if (ret >= 0)
+		ret = pointers(p, a[2], envp, n_envp);
 	if (ret >= 0)
 		ret = wj_platform_execve(p, wj_user(p, a[0]), a[1] ? arrays : 0, a[2] ? envp : 0, &trap);
 	if (trap)
@@ -57,18 +58,17 @@ static s64 exec_with(struct wj_process *p, const u64 *a, u64 arrays, s64 n_argv)
 
 s64 wj_host_execve(struct wj_process *p, const u64 *a)
 {
-	s64 n_argv = pointers(p, a[1], 0), n_envp = pointers(p, a[2], 0), ret;
+	s64 n_argv = pointers(p, a[1], 0, MAX_POINTERS), n_envp = pointers(p, a[2], 0, MAX_POINTERS), ret;
 	u64 size, arrays;
 
 	ret = n_argv < 0 ? n_argv : n_envp < 0 ? n_envp : 0;
 	if (!ret) {
-		/* One more, should a shared array grow: pointers() checks nothing but the count above. */
 		size = ((u64)n_argv + 1 + (u64)n_envp + 1) * 8;
 		arrays = wj_sys(p, __NR_mmap, 0, size, 3, 0x22 /* PRIVATE, ANONYMOUS */, -1, 0);
 		if ((s64)arrays < 0 && (s64)arrays >= -4095) {
 			ret = arrays;
 		} else {
-			ret = exec_with(p, a, arrays, n_argv);
+			ret = exec_with(p, a, arrays, n_argv, n_envp);
 			wj_sys(p, __NR_munmap, arrays, size, 0, 0, 0, 0);
 		}
 	}

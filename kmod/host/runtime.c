@@ -97,18 +97,20 @@ s64 wj_host_emscripten_throw_longjmp(struct wj_process *p, const u64 *a)
 	return 0;
 }
 
+/* What is longer is cut: a guest may fill its memory with no NUL to be found. */
+#define CONSOLE_LINE 65536u
+
 static s64 print_line(struct wj_process *p, int fd, u32 address)
 {
 	u64 newline = wj_scratch_alloc(p, 1);
 	u32 length = 0;
 	u8 byte;
 
-	for (;;) {
+	for (; length < CONSOLE_LINE; length++) {
 		if (wj_get(p, &byte, address + length, 1))
 			return 0;
 		if (!byte)
 			break;
-		length++;
 	}
 	wj_sys(p, __NR_write, fd, wj_user(p, address), length, 0, 0, 0);
 	if (newline && !wj_fill_user(newline, '\n', 1))

@@ -266,9 +266,22 @@ static bool is_timeout(u32 level, u32 name)
 
 static bool holds_pointers(u32 level, u32 name)
 {
-	/* SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF; IPT and EBT tables are 64 and up. */
-	return (level == WJ_EM_SOL_SOCKET && (name == 26 || name == 51)) ||
-	       ((level == 0 || level == 41) && name >= 64 && name < 80);
+	switch (level) {
+	case 0:		/* SOL_IP and SOL_IPV6: IPT and EBT tables are 64 and up */
+	case 41:
+		return name >= 64 && name < 80;
+	case WJ_EM_SOL_SOCKET:
+		return name == 26 || name == 51;	/* SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF */
+	case 6:
+		return name == 35;	/* TCP_ZEROCOPY_RECEIVE copies to wherever it is told */
+	case 263:
+		return name == 22;	/* SOL_PACKET: PACKET_FANOUT_DATA */
+	case 276:	/* SOL_RDS */
+	case 283:	/* SOL_XDP */
+		return true;
+	default:
+		return false;
+	}
 }
 
 s64 wj_host_syscall_setsockopt(struct wj_process *p, const u64 *a)
