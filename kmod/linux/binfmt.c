@@ -201,14 +201,22 @@ int wj_binfmt_init(void)
 	if (err)
 		pr_info("wasm: no launcher at %s: wasm files cannot be executed directly until parameters/launcher names one\n",
 			launcher_path);
-	register_binfmt(&format);
 	return 0;
+}
+
+void wj_binfmt_register(void)
+{
+	register_binfmt(&format);
+}
+
+void wj_binfmt_unregister(void)
+{
+	unregister_binfmt(&format);
 }
 
 /* Each execve that is on its way holds the module. */
 void wj_binfmt_deinit(void)
 {
-	unregister_binfmt(&format);
 	kernel_param_lock(THIS_MODULE);
 	initialised = false;	/* the parameter can still be written */
 	kernel_param_unlock(THIS_MODULE);

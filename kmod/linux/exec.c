@@ -50,6 +50,7 @@ static DEFINE_MUTEX(lock);
 static DECLARE_BITMAP(used, CHUNKS);
 static struct wj_arena *owners[CHUNKS];
 static u32 lengths[CHUNKS];		/* in chunks, of the allocation that starts here */
+static DECLARE_BITMAP(dirty, CHUNKS);	/* used, but by nobody: see release() */
 static u32 trampolines;			/* in chunk 0 */
 
 /* Linear memory: go to the landing, also where the memory itself is broken (a machine check). */
@@ -133,6 +134,47 @@ static int write_pool(u8 *to, const void *src, size_t size)
 	return 0;
 }
 
+/* Code of somebody else must not be left in free chunks, nor may it be entered by what was compiled later. */
+static int wipe(u32 at, u32 count)
+{
+	int err = write_pool(wj_pool + at * (size_t)CHUNK, NULL, count * (size_t)CHUNK);
+
+	for (u32 i = 0; i < count && !err; i++)
+		clear_slice(at + i);
+	return err;
+}
+
+static void release(u32 at)
+{
+	u32 count = lengths[at];
+	/* For want of memory, that is: whoever is being killed for using too much gets none. */
+	bool failed = wipe(at, count);
+
+	wj_quota_free_chunks(owners[at]->quota, count);
+	mutex_lock(&lock);
+	if (failed)
+		bitmap_set(dirty, at, count);
+	else
+		bitmap_clear(used, at, count);
+	lengths[at] = 0;
+	owners[at] = NULL;
+	mutex_unlock(&lock);
+}
+
+/* Chunks that could not be wiped when they were released. */
+static void wipe_dirty(void)
+{
+	u32 at;
+
+	lockdep_assert_held(&lock);
+	for_each_set_bit(at, dirty, CHUNKS) {
+		if (wipe(at, 1))
+			break;
+		bitmap_clear(dirty, at, 1);
+		bitmap_clear(used, at, 1);
+	}
+}
+
 int wj_exec_alloc(struct wj_exec *exec, size_t size)
 {
 	struct wj_context *c = wj_current_context();
@@ -147,6 +189,7 @@ int wj_exec_alloc(struct wj_exec *exec, size_t size)
 	if (err)
 		return err;
 	mutex_lock(&lock);
+	wipe_dirty();
 	at = bitmap_find_next_zero_area(used, CHUNKS, 0, count, 0);
 	if (at < CHUNKS) {
 		bitmap_set(used, at, count);
@@ -193,22 +236,6 @@ int wj_exec_fixups(struct wj_exec *exec, const struct wj_fixup *fixups, u32 coun
 			  code + fixups[i].landing);
 	}
 	return 0;
-}
-
-static void release(u32 at)
-{
-	u32 count = lengths[at];
-
-	if (WARN_ON(write_pool(wj_pool + at * (size_t)CHUNK, NULL, count * (size_t)CHUNK)))
-		return;		/* stays used: code of somebody else must not be left in free chunks */
-	for (u32 i = 0; i < count; i++)
-		clear_slice(at + i);
-	wj_quota_free_chunks(owners[at]->quota, count);
-	mutex_lock(&lock);
-	bitmap_clear(used, at, count);
-	lengths[at] = 0;
-	owners[at] = NULL;
-	mutex_unlock(&lock);
 }
 
 void wj_exec_free(struct wj_exec *exec)

@@ -221,6 +221,8 @@ void wj_tick_start(void);
 
 /* binfmt.c */
 int wj_binfmt_init(void);
+void wj_binfmt_register(void);
+void wj_binfmt_unregister(void);
 void wj_binfmt_deinit(void);
 
 /* stats.c */

@@ -20,16 +20,21 @@ static int __init wj_init(void)
 	err = wj_stats_init();
 	if (err)
 		goto fail_fpu;
-	err = wj_device_init();
-	if (err)
-		goto fail_stats;
 	err = wj_binfmt_init();
 	if (err)
-		goto fail_device;
+		goto fail_stats;
+	/*
+	 * Nothing may fail any more once the module can be used: whoever has opened the device by then
+	 * would not keep the module from going.
+	 */
+	err = wj_device_init();
+	if (err)
+		goto fail_binfmt;
+	wj_binfmt_register();
 	return 0;
 
-fail_device:
-	wj_device_deinit();
+fail_binfmt:
+	wj_binfmt_deinit();
 fail_stats:
 	wj_stats_deinit();
 fail_fpu:
@@ -41,8 +46,9 @@ fail_pool:
 
 static void __exit wj_exit(void)
 {
-	wj_binfmt_deinit();
+	wj_binfmt_unregister();
 	wj_device_deinit();
+	wj_binfmt_deinit();
 	wj_stats_deinit();
 	wj_fpu_deinit();
 	wj_tick_deinit();

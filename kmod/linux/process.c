@@ -11,13 +11,13 @@
 long wj_platform_fork(struct wj_process *p)
 {
 	struct wj_context *c = p->platform;
-	sigset_t all;
+	sigset_t all;	/* but those that user space cannot block, either: a fork can be killed */
 	u64 cookie;
 	long ret;
 	u32 op;
 
 	/* No handler may run between the copy of the guest and that of its memory. */
-	sigfillset(&all);
+	siginitsetinv(&all, sigmask(SIGKILL) | sigmask(SIGSTOP));
 	sigprocmask(SIG_SETMASK, &all, &c->blocked);
 	ret = wj_context_fork(c, &cookie);
 	if (!ret) {

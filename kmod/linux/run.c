@@ -40,6 +40,10 @@ static bool work_is_simple(void)
 	if (current->rseq)
 		return false;
 #endif
+#ifdef CONFIG_KEYS_REQUEST_CACHE
+	if (current->cached_requested_key)
+		return false;
+#endif
 	return true;
 }
 

@@ -19,9 +19,10 @@
  *   other	-errno: the call was wrong, nothing happened.
  * Where the kernel restarts the ioctl by itself, run.op is WJ_OP_CONTINUE by then.
  *
- * fork: at WJ_EVENT_FORK a copy of the guest is waiting for a child, and all signals are blocked.
- * The launcher forks (by clone, so that filters see it); the parent reports the result, the child
- * makes the copy its own with WJ_OP_CLAIM.  Both get the mask of signals back by that.
+ * fork: at WJ_EVENT_FORK a copy of the guest is waiting for a child, and all signals are blocked
+ * that can be.  The launcher forks (by clone, so that filters see it); the parent reports the
+ * result, the child makes the copy its own with WJ_OP_CLAIM.  Both get the mask of signals back by
+ * that.
  *
  * What guests do can be read in /proc/wasm/totals and /proc/wasm/guests: README.md.
  *

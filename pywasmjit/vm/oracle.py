@@ -39,6 +39,21 @@ _SIGNS = (
 )
 HURT = re.compile("|".join(_SIGNS))
 
+# The debug kernel's (CONFIG_DEBUG_PREEMPT), about its own unwinder, and harmless. KASAN and lockdep keep
+# backtraces, also of what happens while a task is on a guest's stacks. The unwinder finds that it is not on
+# the task's stack, and then looks whether it is on one of this CPU's, for exceptions or interrupts: with
+# preemption enabled, because it takes for granted that whoever has that enabled is on a task's stack. Should
+# it be moved to another CPU in between, the answer is no all the same, which ends the backtrace. So such a
+# report has no backtrace of its own; one that has any is not meant here.
+_UNWINDER = re.compile(
+    r"^.*BUG: using (__this_cpu_read|smp_processor_id)\(\) in preemptible \[\w+\] code: .*\n"
+    r".* caller is (get_stack_info_noinstr|in_entry_stack)\+.*\n"
+    r".* CPU: .*\n"
+    r"(.* Hardware name: .*\n)?"
+    r".* Call Trace:\n(?!.*(<TASK>| [?\w.]+\+0x))",
+    re.MULTILINE,
+)
+
 # An unsigned (2^13) out-of-tree (2^12) module was loaded, or a live patch (2^15): not a sign of harm.
 EXPECTED_TAINT = 1 << 12 | 1 << 13 | 1 << 15
 
@@ -71,7 +86,7 @@ def signs_of_harm(messages: str, allowed: Iterable[str] = ()) -> list[str]:
     permitted = [re.compile(expression) for expression in allowed]
     return [
         line
-        for line in messages.splitlines()
+        for line in _UNWINDER.sub("", messages).splitlines()
         if HURT.search(line) and not any(p.search(line) for p in permitted)
     ]
 

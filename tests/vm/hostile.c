@@ -5,17 +5,22 @@
  *
  *	forge		results of system calls that cannot be
  *	memory		linear memory changes under the guest: unmapped, protected, a truncated file's,
- *			userfaultfd's, moved
+ *			userfaultfd's, moved, secret, without a key, with holes
  *	threads		loads, runs, claims, closes by many threads on one descriptor
  *	fetch		a thread rewrites the orders while they are read
  *	cookies		copies of a fork: guessed, replayed, claimed by threads and by other processes
  *	orders		signals nobody sent, results nobody asked for, operations that are none
  *	pass		the descriptor goes to another process, which outlives us
  *	exit		exit_group and execve by another thread while the guest runs
+ *	kill		SIGKILL while a fork is under way that the launcher does not finish
+ *	trace		a tracer that stops the guest and changes registers, floating point modes, memory
+ *	watch		sampled with backtraces, and watched by breakpoints on its memory (needs root)
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
@@ -23,6 +28,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,10 +36,14 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -62,14 +72,17 @@ static int device(void)
 	return fd;
 }
 
+/* `what`: arguments, separated by spaces. */
 static int load(int fd, const char *what)
 {
 	char argv[64];
 	struct wj_uapi_load order = { .version = WJ_UAPI_VERSION, .image = (uintptr_t)image,
-		.image_size = image_size, .argv = (uintptr_t)argv, .argc = 2, .max_memory = 1ul << 32,
+		.image_size = image_size, .argv = (uintptr_t)argv, .argc = 1, .max_memory = 1ul << 32,
 		.hidden_fds = { -1, -1, -1, -1 } };
 
-	order.argv_size = 1 + snprintf(argv, sizeof(argv), "guest%c%s", 0, what);
+	order.argv_size = 1 + snprintf(argv, sizeof(argv), "guest %s", what);
+	for (char *at = argv; (at = strchr(at, ' ')); order.argc++)
+		*at++ = 0;
 	return ioctl(fd, WJ_IOC_LOAD, &order);
 }
 
@@ -120,13 +133,16 @@ static int drive(int fd, long (*lie)(const struct wj_uapi_run *run, long result)
 	}
 }
 
-/* Where linear memory begins: the accessible part before the largest mapping there is. */
-static char *linear_memory(void)
+/* Where linear memory of a process begins: the accessible part before the largest mapping there is. */
+static char *linear_memory_of(pid_t pid)
 {
 	unsigned long low, high, previous = 0, previous_end = 0, found = 0;
-	FILE *maps = fopen("/proc/self/maps", "r");
 	char line[512];
+	FILE *maps;
 
+	snprintf(line, sizeof(line), "/proc/%d/maps", pid);
+	maps = fopen(line, "r");
+	must(!!maps, line);
 	while (fgets(line, sizeof(line), maps)) {
 		must(sscanf(line, "%lx-%lx", &low, &high) == 2, "maps");
 		if (high - low > 2 * GIB)
@@ -136,6 +152,11 @@ static char *linear_memory(void)
 	}
 	fclose(maps);
 	return (char *)found;
+}
+
+static char *linear_memory(void)
+{
+	return linear_memory_of(getpid());
 }
 
 static void filter_everything(void)
@@ -220,7 +241,7 @@ static void change_memory(int how)
 	char *base;
 	struct guest g;
 	size_t size = 16 << 20;
-	int file, uffd;
+	int file, key, uffd;
 
 	start_guest(&g, "memory");
 	base = linear_memory();
@@ -266,6 +287,46 @@ static void change_memory(int how)
 		for (int i = 0; i < 200; i++)
 			madvise(base, size, MADV_DONTNEED);
 		break;
+	case 6:
+		/* A key that nobody has. */
+		key = syscall(SYS_pkey_alloc, 0, 3);
+		if (key > 0)
+			must(!syscall(SYS_pkey_mprotect, base, size, PROT_READ | PROT_WRITE, key), "pkey_mprotect");
+		break;
+	case 7:
+		/* A file that is full of holes, made while it is read and written. */
+		file = memfd_create("memory", 0);
+		must(!ftruncate(file, size), "ftruncate");
+		must(mmap(base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) == base, "mmap");
+		for (int i = 0; i < 200; i++)
+			must(!fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 65536 * (i & 127), 65536 * 9),
+			     "fallocate");
+		break;
+	case 8:
+		/* A stack that grows, up to its limit; then huge pages, and none. */
+		must(!munmap(base, size), "munmap");
+		must(mmap(base + size - 4096, 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN, -1, 0) != MAP_FAILED, "mmap");
+		break;
+	case 9:
+		for (int i = 0; i < 20; i++) {
+			madvise(base, size, i & 1 ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+			madvise(base, size, i & 1 ? MADV_PAGEOUT : MADV_COLD);
+			madvise(base, size, MADV_DONTNEED);
+		}
+		break;
+	case 10:
+		/* Memory that the kernel itself has no address for. */
+		file = syscall(SYS_memfd_secret, 0);
+		if (file >= 0) {
+			must(!ftruncate(file, size), "ftruncate");
+			mmap(base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0);
+		}
+		break;
+	case 11:
+		/* Read only for ever. */
+		must(mmap(base, size, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == base, "mmap");
+		break;
 	}
 	pause_ms(50);
 	/* The guest has trapped, or waits for a page, or goes on: it dies with us. */
@@ -274,13 +335,17 @@ static void change_memory(int how)
 
 static void memory(void)
 {
-	for (int how = 0; how < 6; how++) {
+	for (int how = 0; how < 12; how++) {
 		pid_t pid = fork();
 		int status;
 
 		if (!pid)
 			change_memory(how);
 		waitpid(pid, &status, 0);
+		if (status) {
+			printf("memory %d: status %x\n", how, status);
+			_exit(1);
+		}
 	}
 }
 
@@ -558,6 +623,319 @@ static void leave(void)
 	}
 }
 
+/* Waits for the end of a child that has been sent SIGKILL. */
+static void must_die(pid_t pid, const char *what)
+{
+	struct pollfd end = { .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	int status = 0;
+
+	must(end.fd >= 0, "pidfd_open");
+	if (poll(&end, 1, 60 * 1000) != 1) {
+		printf("%s: survives SIGKILL\n", what);
+		_exit(1);
+	}
+	close(end.fd);
+	must(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, what);
+}
+
+/* The parent, or its child before it claims its copy, stays in user mode with the signals that fork blocks. */
+static void kill_in_fork(void)
+{
+	for (int how = 0; how < 3; how++) {
+		int report[2];
+		pid_t pid, victim;
+
+		must(!pipe(report), "pipe");
+		pid = fork();
+		if (!pid) {
+			struct wj_uapi_run run = { 0 };
+			int fd = device();
+
+			must(!load(fd, "fork"), "load");
+			while (!give(fd, &run, WJ_OP_CONTINUE, 0) && run.event != WJ_EVENT_FORK)
+				;
+			must(run.event == WJ_EVENT_FORK, "fork");
+			victim = getpid();
+			if (how == 2) {
+				victim = fork();
+				if (victim) {
+					must_die(victim, "a child that has not claimed its copy");
+					must(!kill(getpid(), SIGKILL), "kill");
+				}
+				victim = getpid();
+			}
+			must(write(report[1], &victim, sizeof(victim)) == sizeof(victim), "write");
+			while (how)
+				;
+			for (;;)
+				pause();
+		}
+		must(read(report[0], &victim, sizeof(victim)) == sizeof(victim), "read");
+		must(!kill(victim, SIGKILL), "kill");
+		must_die(pid, how ? "a launcher that spins in a fork" : "a launcher that waits in a fork");
+		close(report[0]);
+		close(report[1]);
+	}
+}
+
+static void read_all(pid_t pid, const char *name)
+{
+	char path[64], buffer[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return;		/* not for everybody */
+	while (read(fd, buffer, sizeof(buffer)) > 0)
+		;
+	close(fd);
+}
+
+static void look_at(pid_t pid)
+{
+	static const char *const names[] = { "stack", "syscall", "wchan", "stat", "status", "maps", "smaps_rollup" };
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(*names); i++)
+		read_all(pid, names[i]);
+}
+
+/* -1, or the status with which it has ended. */
+static int interrupt(pid_t pid)
+{
+	int status;
+
+	if (ptrace(PTRACE_INTERRUPT, pid, 0, 0))
+		must(errno == ESRCH, "PTRACE_INTERRUPT");
+	must(waitpid(pid, &status, __WALL) == pid, "waitpid");
+	return WIFSTOPPED(status) ? -1 : status;
+}
+
+static pid_t start_traced(const char *what, int out, char **base)
+{
+	int ready[2];
+	pid_t pid;
+	char byte;
+
+	must(!pipe(ready), "pipe");
+	pid = fork();
+	if (!pid) {
+		int fd = device();
+
+		must(!load(fd, what), "load");
+		must(dup2(out, 1) == 1 && write(ready[1], "", 1) == 1, "write");
+		drive(fd, NULL);
+		_exit(0);
+	}
+	close(out);
+	close(ready[1]);
+	must(read(ready[0], &byte, 1) == 1, "load");
+	close(ready[0]);
+	*base = linear_memory_of(pid);
+	must(!ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL), "PTRACE_SEIZE");
+	return pid;
+}
+
+static int watch_by_registers(pid_t pid, char *address)
+{
+	const size_t at = offsetof(struct user, u_debugreg);
+
+	/* Reads and writes of 8 bytes. */
+	return ptrace(PTRACE_POKEUSER, pid, at, address) ||
+	       ptrace(PTRACE_POKEUSER, pid, at + 7 * sizeof(long), 0xb0001);
+}
+
+/* What a tracer may do without changing what the guest computes. */
+static void trace_gently(void)
+{
+	char answer[64] = "", *base;
+	int out[2], status = -1;
+	pid_t pid;
+
+	must(!pipe(out), "pipe");
+	pid = start_traced("floats 4000", out[1], &base);
+	for (unsigned int round = 0; status < 0; round++) {
+		struct user_fpregs_struct fp;
+		long order = PTRACE_CONT, sig = 0;
+
+		pause_ms(round % 4);
+		status = interrupt(pid);
+		if (status >= 0)
+			break;
+		look_at(pid);
+		switch (round % 6) {
+		case 0:
+			/* All exceptions enabled, rounding to zero. */
+			must(!ptrace(PTRACE_GETFPREGS, pid, 0, &fp), "PTRACE_GETFPREGS");
+			fp.mxcsr = 0x6000;
+			fp.cwd = 0;
+			memset(fp.xmm_space, 0xff, sizeof(fp.xmm_space));
+			must(!ptrace(PTRACE_SETFPREGS, pid, 0, &fp), "PTRACE_SETFPREGS");
+			break;
+		case 1:
+			must(!watch_by_registers(pid, base + 4096 * (round % 64)), "debug registers");
+			break;
+		case 2:
+			order = PTRACE_SINGLESTEP;
+			break;
+		case 3:
+			order = PTRACE_SYSCALL;
+			break;
+		case 4:
+			sig = SIGURG;
+			break;
+		}
+		for (int i = 0; i < 20; i++) {
+			must(!ptrace(order, pid, 0, sig), "ptrace");
+			if (order == PTRACE_CONT)
+				break;
+			sig = 0;
+			must(waitpid(pid, &status, __WALL) == pid, "waitpid");
+			if (!WIFSTOPPED(status))
+				break;
+			status = -1;
+			if (i == 19)
+				must(!ptrace(PTRACE_CONT, pid, 0, 0), "PTRACE_CONT");
+		}
+	}
+	must(!status, "the guest that was traced");
+	must(read(out[0], answer, sizeof(answer) - 1) > 0, "what it says");
+	close(out[0]);
+	if (strcmp(answer, "wrong sums: 0\n")) {
+		printf("traced: %s", answer);
+		_exit(1);
+	}
+}
+
+/* Anything: the guest need not live. */
+static void trace_wildly(unsigned int seed)
+{
+	int out[2], status = -1;
+	char *base;
+	pid_t pid;
+
+	must(!pipe(out), "pipe");
+	pid = start_traced("faults 1000000", out[1], &base);
+	for (unsigned int round = 0; round < 60 && status < 0; round++) {
+		struct user_regs_struct regs;
+		static char garbage[1 << 16];
+		struct iovec from = { garbage, sizeof(garbage) }, to = { base, sizeof(garbage) };
+
+		seed = seed * 1664525 + 1013904223;
+		pause_ms(seed >> 30);
+		/* While it runs. */
+		memset(garbage, (int)(seed >> 8), sizeof(garbage));
+		to.iov_base = base + (seed % 64) * sizeof(garbage);
+		process_vm_writev(pid, &from, 1, &to, 1, 0);
+		status = interrupt(pid);
+		if (status >= 0)
+			break;
+		must(!ptrace(PTRACE_GETREGS, pid, 0, &regs), "PTRACE_GETREGS");
+		switch (seed >> 20 & 7) {
+		case 0:
+			/* The ioctl once more, with other arguments. */
+			regs.orig_rax = SYS_ioctl;
+			regs.rax = -512;
+			regs.rdx = (uintptr_t)base;
+			break;
+		case 1:
+			regs.orig_rax = seed % 450 == SYS_reboot ? 0 : seed % 450;
+			regs.rax = -514;
+			break;
+		case 2:
+			regs.orig_rax = -1;
+			regs.rax = seed;
+			break;
+		case 3:
+			if (round > 40)
+				regs.rip = regs.rsp = 0x00007fffffffe000;
+			break;
+		case 4:
+			regs.eflags = ~0ul;
+			break;
+		case 5:
+			ptrace(PTRACE_POKEDATA, pid, base + (seed & 0xffff8), seed);
+			break;
+		}
+		/* Refused where no process may have such registers. */
+		ptrace(PTRACE_SETREGS, pid, 0, &regs);
+		must(!ptrace(PTRACE_CONT, pid, 0, 0), "PTRACE_CONT");
+	}
+	if (status < 0) {
+		must(!kill(pid, SIGKILL), "kill");
+		do
+			must(waitpid(pid, &status, __WALL) == pid, "waitpid");
+		while (WIFSTOPPED(status));
+	}
+	close(out[0]);
+}
+
+static void trace(void)
+{
+	trace_gently();
+	for (unsigned int seed = 1; seed <= 8; seed++)
+		trace_wildly(seed);
+}
+
+static int perf(struct perf_event_attr *attr, pid_t pid)
+{
+	int fd;
+
+	attr->size = sizeof(*attr);
+	attr->sample_period = attr->sample_period ?: 1;
+	attr->sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_ADDR | PERF_SAMPLE_CALLCHAIN |
+		PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER | PERF_SAMPLE_REGS_INTR;
+	attr->sample_regs_user = attr->sample_regs_intr = 0xff0fff;
+	attr->sample_stack_user = 4096;
+	fd = syscall(SYS_perf_event_open, attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	must(fd >= 0, "perf_event_open");
+	return fd;
+}
+
+/* Backtraces are made wherever it is, also on the guest's stacks; memory is watched that it writes to. */
+static void watch(const char *what)
+{
+	const size_t pages = 64;
+	char *base;
+	int events[4], out[2], sampled = 0;
+	struct perf_event_mmap_page *rings[4];
+	pid_t pid;
+
+	must(!pipe(out), "pipe");
+	pid = start_traced(what, out[1], &base);
+	must(interrupt(pid) < 0 && !ptrace(PTRACE_DETACH, pid, 0, 0), "detach");
+	for (unsigned int i = 0; i < 4; i++) {
+		struct perf_event_attr attr = { .type = PERF_TYPE_BREAKPOINT, .bp_type = HW_BREAKPOINT_RW,
+			.bp_addr = (uintptr_t)base + 65536 * i, .bp_len = HW_BREAKPOINT_LEN_8 };
+
+		if (i == 0)
+			attr = (struct perf_event_attr){ .type = PERF_TYPE_SOFTWARE,
+				.config = PERF_COUNT_SW_CPU_CLOCK, .sample_period = 100 * 1000 };
+		if (i == 1)
+			attr = (struct perf_event_attr){ .type = PERF_TYPE_SOFTWARE,
+				.config = PERF_COUNT_SW_PAGE_FAULTS };
+		events[i] = perf(&attr, pid);
+		rings[i] = mmap(NULL, (1 + pages) << 12, PROT_READ | PROT_WRITE, MAP_SHARED, events[i], 0);
+		must(rings[i] != MAP_FAILED, "mmap");
+	}
+	for (int i = 0; i < 100; i++) {
+		look_at(pid);
+		pause_ms(5);
+		for (int n = 0; n < 4; n++) {
+			/* All of it is read. */
+			sampled += n < 2 && rings[n]->data_head != rings[n]->data_tail;
+			rings[n]->data_tail = rings[n]->data_head;
+		}
+	}
+	must(!kill(pid, SIGKILL), "kill");
+	must_die(pid, what);
+	for (int i = 0; i < 4; i++)
+		close(events[i]);
+	close(out[0]);
+	if (!sampled)
+		printf("nothing was sampled\n");
+}
+
 int main(int argc, char **argv)
 {
 	struct stat st;
@@ -587,6 +965,13 @@ int main(int argc, char **argv)
 		pass();
 	else if (!strcmp(argv[2], "exit"))
 		leave();
+	else if (!strcmp(argv[2], "kill"))
+		kill_in_fork();
+	else if (!strcmp(argv[2], "trace"))
+		trace();
+	else if (!strcmp(argv[2], "watch"))
+		for (int i = 0; i < 3; i++)
+			watch((const char *[]){ "floats 1000000000", "faults 1000000000", "calls 1000000000" }[i]);
 	else
 		must(0, "unknown");
 	printf("survived\n");

@@ -157,3 +157,28 @@ def test_tracepoints(ring0: Ring0) -> None:
     # Somebody who does not look costs nothing, and sees nothing.
     ring0.run("hello")
     assert "wasm_" not in run(f"cat {TRACING}/trace").text
+
+
+def test_tracers(ring0: Ring0) -> None:
+    """Calls and returns are recorded, and backtraces made: also while a task is on a guest's stacks."""
+    run = ring0.machine.run
+    run(f"mountpoint -q {TRACING} || mount -t tracefs t {TRACING}; echo > {TRACING}/trace", check=True)
+    # The tracer expects functions to return in the reverse order of their calls. Ours do not.
+    assert run(f"grep -c '\\[wasm\\]' {TRACING}/available_filter_functions").text == "0\n"
+    switches = ["options/stacktrace", "options/userstacktrace", "events/wasm/enable", "events/exceptions/enable"]
+    run(f"echo '*ioctl* vfs_* schedule* handle_mm_fault' > {TRACING}/set_ftrace_filter", check=True)
+    stack_tracer = "/proc/sys/kernel/stack_tracer_enabled"
+    try:
+        for switch in switches:
+            run(f"echo 1 > {TRACING}/{switch}", check=True)
+        run(f"echo 1 > {stack_tracer}; echo function_graph > {TRACING}/current_tracer", check=True)
+        assert ring0.run("ring0", "fork", "5", timeout=120).text == "wrong: 0\n"
+        assert ring0.run("forkhandler", timeout=120).text == ring0.native("forkhandler", timeout=120).text
+        run(f"echo 0 > {TRACING}/tracing_on", check=True)
+        trace = run(f"cat {TRACING}/trace", timeout=120, check=True).text
+    finally:
+        run(f"echo nop > {TRACING}/current_tracer; echo 0 > {stack_tracer}; echo > {TRACING}/set_ftrace_filter")
+        for switch in switches:
+            run(f"echo 0 > {TRACING}/{switch}")
+        run(f"echo > {TRACING}/trace; echo 1 > {TRACING}/tracing_on")
+    assert re.search(r"\bvfs_\w+\(\)", trace) and "<stack trace>" in trace and "wasm_host_enter" in trace

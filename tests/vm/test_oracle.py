@@ -46,6 +46,26 @@ def test_harmless_messages_are_not(message: str) -> None:
     assert oracle.signs_of_harm(f"[    1.0] {message}\n") == []
 
 
+# Debug kernel, 6.1.192, while a guest's stack was given memory.
+UNWINDER = """\
+[  187.923505] BUG: using {what}() in preemptible [00000000] code: hostile/176
+[  187.923505] caller is {caller}+0x41/0x120
+[  187.923505] CPU: 0 PID: 176 Comm: hostile Tainted: G           O       6.1.192-pywasmjit-debug #1
+[  187.923505] Call Trace:
+"""
+
+
+def test_the_unwinder_on_a_guests_stack_is_harmless() -> None:
+    report = UNWINDER.format(what="__this_cpu_read", caller="get_stack_info_noinstr")
+    other = UNWINDER.format(what="smp_processor_id", caller="in_entry_stack")
+    assert oracle.signs_of_harm(f"{report}{other}[  187.9] more\n{report}") == []
+    assert len(oracle.signs_of_harm(f"{report}[  187.9] BUG: sleeping function\n{other}")) == 1
+    # On a stack that it knows; somebody else.
+    assert len(oracle.signs_of_harm(f"{report}[  187.9]  <TASK>\n[  187.9]  schedule+0x1/0x2\n")) == 2
+    elsewhere = UNWINDER.format(what="smp_processor_id", caller="wj_tick_start")
+    assert len(oracle.signs_of_harm(elsewhere)) == 2
+
+
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
