@@ -151,26 +151,45 @@ static int open_file(struct wj_lines *lines, struct wj_process *p, const char *p
 	return err == -ENOTDIR || err == -EINVAL ? -ENOENT : err;
 }
 
-static int find_passwd(struct wj_process *p, const char *path, u64 *offset,
-		       const struct query *query, char *buf, size_t size, struct wj_passwd *ret)
+/* One line: 0 if it is asked for, -ENOENT if not. */
+typedef int (*take_fn)(struct wj_str line, const struct query *query, char *buf, size_t size, void *ret);
+
+static int take_passwd(struct wj_str line, const struct query *query, char *buf, size_t size, void *to)
 {
-	struct wj_str field[7], line;
+	struct wj_passwd *ret = to;
+	struct wj_str field[7];
+
+	if (!split_passwd(line, field, &ret->uid, &ret->gid) || !matches(query, field[0], ret->uid))
+		return -ENOENT;
+	return pack_passwd(field, buf, size, ret);
+}
+
+static int take_group(struct wj_str line, const struct query *query, char *buf, size_t size, void *to)
+{
+	struct wj_group *ret = to;
+	struct wj_str field[4];
+
+	if (!split_group(line, field, &ret->gid) || !matches(query, field[0], ret->gid))
+		return -ENOENT;
+	return pack_group(field, buf, size, ret);
+}
+
+static int find(struct wj_process *p, const char *path, u64 *offset, const struct query *query,
+		take_fn take, char *buf, size_t size, void *ret)
+{
+	struct wj_str line;
 	struct wj_lines lines;
-	int r, err = open_file(&lines, p, path ? path : WJ_PASSWD_PATH, *offset);
+	int r, err = open_file(&lines, p, path, *offset);
 	char *text;
 
 	if (err)
 		return err;
 	err = -ENOENT;
-	while ((r = wj_lines_next(&lines, &text, &line.n)) > 0) {
+	while (err == -ENOENT && (r = wj_lines_next(&lines, &text, &line.n)) > 0) {
 		line.p = text;
-		if (split_passwd(line, field, &ret->uid, &ret->gid) &&
-		    matches(query, field[0], ret->uid)) {
-			err = pack_passwd(field, buf, size, ret);
-			break;
-		}
+		err = take(line, query, buf, size, ret);
 	}
-	if (r < 0)
+	if (err == -ENOENT && r < 0)
 		err = r;
 	if (!err)
 		*offset = lines.offset;
@@ -178,30 +197,16 @@ static int find_passwd(struct wj_process *p, const char *path, u64 *offset,
 	return err;
 }
 
+static int find_passwd(struct wj_process *p, const char *path, u64 *offset,
+		       const struct query *query, char *buf, size_t size, struct wj_passwd *ret)
+{
+	return find(p, path ? path : WJ_PASSWD_PATH, offset, query, take_passwd, buf, size, ret);
+}
+
 static int find_group(struct wj_process *p, const char *path, u64 *offset,
 		      const struct query *query, char *buf, size_t size, struct wj_group *ret)
 {
-	struct wj_str field[4], line;
-	struct wj_lines lines;
-	int r, err = open_file(&lines, p, path ? path : WJ_GROUP_PATH, *offset);
-	char *text;
-
-	if (err)
-		return err;
-	err = -ENOENT;
-	while ((r = wj_lines_next(&lines, &text, &line.n)) > 0) {
-		line.p = text;
-		if (split_group(line, field, &ret->gid) && matches(query, field[0], ret->gid)) {
-			err = pack_group(field, buf, size, ret);
-			break;
-		}
-	}
-	if (r < 0)
-		err = r;
-	if (!err)
-		*offset = lines.offset;
-	wj_lines_close(&lines);
-	return err;
+	return find(p, path ? path : WJ_GROUP_PATH, offset, query, take_group, buf, size, ret);
 }
 
 int wj_getpwnam(struct wj_process *p, const char *path, const char *name, char *buf,
