@@ -92,6 +92,12 @@ test-long: setup guests
 			$(PYTHON) -m pytest -q tests/e2e --host=vm --kernel=$$kernel || exit; \
 	done
 
+## test-debug     the kernel tests on the debug kernel only (part of test-long)
+.PHONY: test-debug
+test-debug: setup guests
+	PYWASMJIT_TEST_KERNELS=debug scripts/timed.sh "make test-debug" \
+		$(PYTHON) -m pytest -q $(wildcard tests/vm/test_kernel_*.py) -m "not long"
+
 ## test-fresh     both commands of the README as a new user, in a fresh Debian (debootstrap)
 .PHONY: test-fresh
 test-fresh:

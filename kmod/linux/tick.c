@@ -2,7 +2,9 @@
 /*
  * A guest that spins on a processor of its own never reaches the slow path of a poll, where
  * RCU-tasks learns that it can go on: synchronize_rcu_tasks() would wait for ever, for the whole
- * system.  So each processor that runs a guest sends it there ten times a second.
+ * system.  So each processor that runs a guest sends it there ten times a second, by a flag that
+ * stays until the guest has seen it: with preempt=full TIF_NEED_RESCHED would not, and being
+ * preempted is not enough for RCU-tasks.
  */
 #include <linux/jiffies.h>
 #include <linux/timer.h>
@@ -14,13 +16,15 @@
 
 static DEFINE_PER_CPU(struct timer_list, ticks);
 
-/* In a softirq on top of the guest; elsewhere there is none, and wj_tick_start begins again. */
+/*
+ * On top of the guest, in a softirq, or in a thread that has preempted it.  Elsewhere there is no
+ * guest; wherever one comes back, wj_tick_start begins again.
+ */
 static void tick(struct timer_list *timer)
 {
 	if (!wj_current_context())
 		return;
-	set_tsk_need_resched(current);
-	set_preempt_need_resched();
+	set_thread_flag(TIF_NOTIFY_RESUME);
 	mod_timer(timer, jiffies + HZ / 10);
 }
 
@@ -28,8 +32,10 @@ void wj_tick_start(void)
 {
 	struct timer_list *timer = this_cpu_ptr(&ticks);
 
-	if (!timer_pending(timer))
-		mod_timer(timer, jiffies + HZ / 10);
+	if (timer_pending(timer))
+		return;
+	set_thread_flag(TIF_NOTIFY_RESUME);
+	mod_timer(timer, jiffies + HZ / 10);
 }
 
 void wj_tick_init(void)

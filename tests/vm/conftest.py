@@ -2,7 +2,7 @@
 """Machines for tests: one for each kernel and session, judged by the oracle after every test.
 
 PYWASMJIT_TEST_KERNELS lists the kernel series to test, "6.1,6.12,5.10"; by default one. The files
-test_kernel_*.py run on the debug kernel as well (`-m long`).
+test_kernel_*.py run on the debug kernel as well (`-m long`; alone: `make test-debug`).
 """
 
 from __future__ import annotations
@@ -45,9 +45,13 @@ def no_machine_is_left_unchecked(request: pytest.FixtureRequest, machines: Machi
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kernel" not in metafunc.fixturenames:
         return
-    series: list[object] = list(_series())
-    if metafunc.module.__name__.startswith("test_kernel_") and packages.DEBUG_SERIES not in series:
-        series.append(pytest.param(packages.DEBUG_SERIES, marks=[pytest.mark.long, pytest.mark.timeout(3000)]))
+    wanted = _series()
+    slow = pytest.mark.timeout(3000)
+    series: list[object] = [
+        pytest.param(name, marks=[slow]) if name == packages.DEBUG_SERIES else name for name in wanted
+    ]
+    if metafunc.module.__name__.startswith("test_kernel_") and packages.DEBUG_SERIES not in wanted:
+        series.append(pytest.param(packages.DEBUG_SERIES, marks=[pytest.mark.long, slow]))
     metafunc.parametrize("kernel", series, indirect=True, scope="session")
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from ring0 import HERE, Ring0
 
+from pywasmjit.vm import packages
+
 MANY = "1000000000"
 VICTIMS = [
     ("busyloop", "loop"),
@@ -22,6 +24,7 @@ VICTIMS = [
     ("ring0", "fork", MANY),
     ("ring0", "spawn", MANY),
 ]
+FEW = 99
 SCRIPT = Path(__file__).with_name("storm.py")
 
 
@@ -32,9 +35,11 @@ def _left(ring0: Ring0) -> dict[str, object]:
     return {name: totals[name] for name in ("guests", "unclaimed", "pool_used")} | {"vmalloc": int(areas)}
 
 
-@pytest.mark.parametrize("count", [99, pytest.param(1000, marks=[pytest.mark.long, pytest.mark.timeout(20000)])])
+@pytest.mark.parametrize("count", [FEW, pytest.param(1000, marks=[pytest.mark.long, pytest.mark.timeout(20000)])])
 def test_kill_9_at_random_moments(ring0: Ring0, count: int) -> None:
     machine = ring0.machine
+    if machine.kernel.series == packages.DEBUG_SERIES and count > FEW:
+        pytest.skip("hours there, in which every victim dies as in the short one")
     commands = [ring0.command(*victim) for victim in VICTIMS]
     script = machine.copy_in(SCRIPT, HERE)
     before = _left(ring0)
