@@ -115,7 +115,7 @@ def test_kill_9_at_any_time(ring0: Ring0, how: str) -> None:
     )
     taken = ring0.machine.run(["python3", "-c", script, str(guest.pid)], check=True)
     assert guest.wait() == 128 + 9
-    assert int(taken.text) < 500, taken.text
+    assert int(taken.text) < 500 * ring0.machine.kernel.slowness, taken.text
 
 
 def test_handlers_run_in_a_guest_that_never_calls(ring0: Ring0) -> None:
@@ -157,7 +157,7 @@ def test_the_limit_of_cpu_time_holds(ring0: Ring0) -> None:
     begin = time.monotonic()
     result = ring0.machine.run(f"ulimit -S -t 1; exec {command}", timeout=30)
     assert result.status == 128 + 24, result.text  # SIGXCPU
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 20 * ring0.machine.kernel.slowness
 
 
 def test_the_control_descriptor_is_out_of_reach(ring0: Ring0) -> None:
