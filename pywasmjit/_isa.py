@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-ISA_HASH: Final = 0x6ED2A4E09FF65A64
+ISA_HASH: Final = 0x54BCC525E6C116C5
 
 
 class Op(NamedTuple):

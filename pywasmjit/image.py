@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from pywasmjit._isa import ISA_HASH
 from pywasmjit.errors import InternalError, ModuleError, UnsupportedError
+from pywasmjit.wasm import constants
 from pywasmjit.wasm.module import ConstExpr, MemoryType, Module, TableType
 
 MAGIC: Final = b"\0wjimg\0\1"
@@ -74,8 +75,18 @@ def _limits(minimum: int, maximum: int | None) -> bytes:
     return b"\1" + _u32(minimum) + _u32(maximum)
 
 
-def _init(expr: ConstExpr) -> bytes:
+_ARITHMETIC: Final = {"add": 16, "sub": 17, "mul": 18}
+_ARITHMETIC_NAMES: Final = {code: name for name, code in _ARITHMETIC.items()}
+
+
+def _init(module: Module, expr: ConstExpr) -> bytes:
     name, value = expr
+    if name == "expr":
+        folded = constants.fold(module.data, value)
+        parts = [_init(module, step) for step in folded]
+        return parts[0] if len(parts) == 1 else b"\6" + _u32(len(parts)) + b"".join(parts)
+    if name in constants.ARITHMETIC:
+        return bytes((_ARITHMETIC[name[4:]],))
     if name in ("i32.const", "i64.const"):
         return b"\0" + _s64(value)
     if name == "f32.const":
@@ -110,17 +121,17 @@ def _elements(module: Module) -> Iterable[bytes]:
     for segment in module.elements:
         yield bytes((_MODE_BYTE[segment.mode], _TYPE_BYTE[segment.type]))
         if segment.offset is not None:
-            yield _u32(segment.table) + _init(segment.offset)
+            yield _u32(segment.table) + _init(module, segment.offset)
         yield _u32(len(segment.init))
         for expr in segment.init:
-            yield _init(expr)
+            yield _init(module, expr)
 
 
 def _data(module: Module) -> Iterable[bytes]:
     for segment in module.data_segments:
         yield bytes((_MODE_BYTE[segment.mode],))
         if segment.offset is not None:
-            yield _init(segment.offset)
+            yield _init(module, segment.offset)
         yield _u32(segment.end - segment.start)
         yield module.data[segment.start : segment.end]
 
@@ -161,7 +172,7 @@ def _sections(module: Module, bodies: Sequence[bytes]) -> Iterable[tuple[int, by
     yield vector(
         GLOBALS,
         len(module.globals),
-        (bytes((_TYPE_BYTE[g.type], g.mutable)) + _init(g.init) for g in module.globals),
+        (bytes((_TYPE_BYTE[g.type], g.mutable)) + _init(module, g.init) for g in module.globals),
     )
     yield vector(
         EXPORTS,
@@ -322,6 +333,10 @@ class _Reader:
             return f"{'global' if kind == 3 else 'func'} {self.u32()}"
         if kind == 5:
             return "null"
+        if kind == 6:
+            return f"({' '.join(self.init() for _ in range(self.u32()))})"
+        if kind in _ARITHMETIC_NAMES:
+            return _ARITHMETIC_NAMES[kind]
         raise self.error(f"initial value of kind {kind}")
 
     def import_(self) -> Import:

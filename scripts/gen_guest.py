@@ -39,7 +39,7 @@ def render_header(entries: Sequence[Import]) -> str:
         "#define WJ_IMPORT(module, name) \\\n"
         "\t__attribute__((import_module(#module), import_name(#name)))\n"
     ]
-    parts += ["\n" + prototype(entry) for entry in entries if entry.origin != "LIBC"]
+    parts += ["\n" + prototype(entry) for entry in entries if entry.origin not in ("LIBC", "TIME64")]
     parts.append("\n#endif\n")
     return "".join(parts)
 
@@ -53,7 +53,7 @@ def render_js_library(entries: Sequence[Import]) -> str:
     names = {
         entry.name: entry.signature.replace(":", "")
         for entry in entries
-        if entry.module == "env" and entry.origin != "LIBC"
+        if entry.module == "env" and entry.origin not in ("LIBC", "TIME64")
     }
     lines = [
         "// SPDX-License-Identifier: GPL-2.0-only",

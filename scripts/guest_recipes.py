@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -304,18 +304,24 @@ def nginx_link_inputs(recorded: str) -> list[str]:
 
 
 def build_nginx_with(
-    context: Context, options: list[str], compile_flags: list[str], overlay: Overlay | None
+    context: Context,
+    name: str,
+    compiler: Path,
+    options: Sequence[str],
+    compile_flags: Sequence[str],
+    link_flags: Sequence[str] = (),
+    overlay: Overlay | None = None,
 ) -> None:
+    """Build NAME.wasm; `compiler`: CC in the work directory, as write_compiler makes it."""
     source = context.unpack(NGINX)
-    compiler = write_compiler(context, overlay)
     # `nginx -V` shows what configure was called with: no absolute path.
-    dependencies = [name for name in context.needs if name != "overlay"]
-    for name in dependencies:
-        (context.work / f"lib{name}").symlink_to(context.needs[name])
-    libraries = [f"-L../lib{name}/lib" for name in dependencies]
+    dependencies = [need for need in context.needs if need != "overlay"]
+    for need in dependencies:
+        (context.work / f"lib{need}").symlink_to(context.needs[need])
+    libraries = [f"-L../lib{need}/lib" for need in dependencies]
     cc_options = [
         *compile_flags, "-Wno-sign-compare",
-        *(f"-I../lib{name}/include" for name in dependencies),
+        *(f"-I../lib{need}/include" for need in dependencies),
     ]  # fmt: skip
     context.report("configuring nginx")
     context.toolchain.run(
@@ -339,9 +345,7 @@ def build_nginx_with(
     )
     context.report("linking nginx")
     inputs = nginx_link_inputs(recorded.read_text())
-    name = "nginx-plain" if overlay is None else "nginx"
-    flags = NGINX_PLAIN_LINK_FLAGS if overlay is None else ()
-    context.toolchain.link(inputs, context.out / f"{name}.wasm", source, overlay, flags)
+    context.toolchain.link(inputs, context.out / f"{name}.wasm", source, overlay, link_flags)
     # For those who want to know what configure found.
     shutil.copy(source / "objs" / "ngx_auto_config.h", context.out)
     shutil.copytree(source / "conf", context.out / "conf")
@@ -350,12 +354,15 @@ def build_nginx_with(
 
 
 def build_nginx(context: Context) -> None:
-    build_nginx_with(context, [*NGINX_PATHS, *NGINX_MODULES], list(POSIX_COMPILE_FLAGS), context.overlay)
+    compiler = write_compiler(context, context.overlay)
+    options = [*NGINX_PATHS, *NGINX_MODULES]
+    build_nginx_with(context, "nginx", compiler, options, POSIX_COMPILE_FLAGS, overlay=context.overlay)
 
 
 def build_nginx_plain(context: Context) -> None:
     options = [*NGINX_PATHS, *NGINX_PLAIN_OPTIONS]
-    build_nginx_with(context, options, list(PLAIN_COMPILE_FLAGS), None)
+    compiler = write_compiler(context, None)
+    build_nginx_with(context, "nginx-plain", compiler, options, PLAIN_COMPILE_FLAGS, NGINX_PLAIN_LINK_FLAGS)
 
 
 def build_lua(context: Context) -> None:
@@ -466,7 +473,8 @@ def program_names() -> list[str]:
 
 
 def all_recipes() -> dict[str, Recipe]:
-    from wasi_recipes import wasi_recipes  # which needs what is above
+    from emscripten_trixie import trixie_recipes  # which need what is above
+    from wasi_recipes import wasi_recipes
 
     recipes = [
         Recipe(
@@ -498,6 +506,7 @@ def all_recipes() -> dict[str, Recipe]:
         *map(test_program, program_names()),
         *map(plain_program, PLAIN_PROGRAMS),
         *wasi_recipes(),
+        *trixie_recipes(),
     ]
     return {recipe.name: recipe for recipe in recipes}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 TABLE_PATH: Final = Path(__file__).resolve().parent.parent / "kmod" / "host" / "imports.def"
-ORIGINS: Final = ("LIBC", "STUB", "OVERLAY")
+ORIGINS: Final = ("LIBC", "STUB", "OVERLAY", "TIME64")
 
 _LINE: Final = re.compile(r'IMPORT\((\w+), (\w+), "([viIfd]:[iIfd]*)", (\w+), (\w+)\)')
 _INVOKE: Final = re.compile(r"invoke_([vijfd])([ijfd]*)")

@@ -10,8 +10,9 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -62,9 +63,15 @@ def rust_target() -> str:
     )
 
 
-@cache
-def rust_versions() -> str:
-    return f"{rust_target()} {_answer(['rustc', '--version'])}"
+def rust_versions(name: str) -> str:
+    """Target and compiler, or an error if the package NAME asks for a newer one (its rust-version)."""
+    target, version = rust_target(), _answer(["rustc", "--version"])
+    package = tomllib.loads((SOURCES / "rust" / name / "Cargo.toml").read_text())["package"]
+    found = re.search(r"(\d+)\.(\d+)", version)
+    oldest = package.get("rust-version", "1.63")
+    if found is None or [*map(int, found.groups())] < [*map(int, oldest.split("."))]:
+        raise MissingToolchainError(f"rust-{name} needs Rust {oldest}, this is {version}: `rustup update`")
+    return f"{target} {version}"
 
 
 @cache
@@ -109,7 +116,8 @@ def rust_program(name: str) -> Recipe:
         shutil.copy(made / "release" / name, context.out / "native")
 
     inputs = (f"tests/guests/wasi/rust/{name}/**/*", "scripts/wasi_recipes.py")
-    return Recipe(f"rust-{name}", "Rust for WASI", build, inputs=inputs, settings=rust_versions)
+    settings = partial(rust_versions, name)
+    return Recipe(f"rust-{name}", "Rust for WASI", build, inputs=inputs, settings=settings)
 
 
 def go_program(name: str) -> Recipe:

@@ -156,6 +156,8 @@ static int read_global_type(struct parser *p, struct wj_global_info *global)
 	return 0;
 }
 
+static int read_steps(struct parser *p, u8 type);
+
 /* The value of `type` that an initialiser gives. */
 static int read_init(struct parser *p, u8 type, struct wj_init *init)
 {
@@ -165,6 +167,11 @@ static int read_init(struct parser *p, u8 type, struct wj_init *init)
 
 	init->kind = wj_read_u8(&p->c);
 	switch (init->kind) {
+	case 6:
+		if (type != WJ_I32 && type != WJ_I64)
+			return reject(p, "initialiser is not a constant of the type");
+		init->value = p->c.pos - image->bytes;
+		return read_steps(p, type);
 	case 0:
 		integer = wj_read_s64(&p->c);
 		fits = type == WJ_I64 || (type == WJ_I32 && integer == (s32)integer);
@@ -198,6 +205,35 @@ static int read_init(struct parser *p, u8 type, struct wj_init *init)
 	if (p->c.bad)
 		return reject(p, "malformed initialiser");
 	return fits ? 0 : reject(p, "initialiser is not a constant of the type");
+}
+
+/* An initialiser that computes: instance.c does that, when the imports are known. */
+static int read_steps(struct parser *p, u8 type)
+{
+	u32 n = wj_read_u32(&p->c), depth = 0;
+	struct wj_init operand;
+	int err;
+
+	if (p->c.bad || n > WJ_MAX_INIT_STEPS)
+		return reject(p, "steps of an initialiser over the limit");
+	for (u32 i = 0; i < n; i++) {
+		u8 kind = p->c.pos < p->c.end ? *p->c.pos : 0;
+
+		if (kind >= WJ_INIT_ADD && kind <= WJ_INIT_MUL) {
+			if (depth < 2)
+				return reject(p, "a step of an initialiser lacks operands");
+			p->c.pos++;
+			depth--;
+			continue;
+		}
+		if (kind && kind != 3)
+			return reject(p, "unknown step of an initialiser");
+		err = read_init(p, type, &operand);
+		if (err)
+			return err;
+		depth++;
+	}
+	return depth == 1 ? 0 : reject(p, "an initialiser does not leave one value");
 }
 
 /*

@@ -31,7 +31,8 @@
  *   6 GLOBALS   u32 n; each: byte type, byte mutable, init.
  *               init: byte 0 s64 integer constant | 1 le32 f32 bits | 2 le64 f64 bits |
  *               3 u32 global index (an import, immutable) | 4 u32 function index |
- *               5 null reference
+ *               5 null reference | 6 u32 n, n steps of an i32 or i64 computation on a
+ *               stack: byte 0 or 3 as here | 16 add | 17 subtract | 18 multiply
  *   7 EXPORTS   u32 n; each: str name, byte kind, u32 index.
  *   8 START     u32 function index.
  *   9 ELEMENTS  u32 n; each: byte mode (0 active, 1 passive, 2 declared), byte reftype,
@@ -103,6 +104,7 @@ enum wj_section {
 #define WJ_MAX_GLOBALS		65536u
 #define WJ_MAX_EXPORTS		1000000u
 #define WJ_MAX_SEGMENTS		1000000u
+#define WJ_MAX_INIT_STEPS	32u
 #define WJ_MAX_BODY_SIZE	(16u << 20)
 #define WJ_MAX_SLOTS		8000u	/* frame at most 64 KiB, outgoing slots included */
 #define WJ_MAX_NAME		4096u

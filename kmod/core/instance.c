@@ -250,13 +250,51 @@ static int create_memory(struct wj_instance *inst)
 	return 0;
 }
 
-static u64 initial_value(const struct wj_instance *inst, const struct wj_init *init)
+/* The steps were checked when the image was read: types, operands, one value in the end. */
+static u64 compute(const struct wj_instance *inst, u64 offset)
 {
+	const struct wj_image *image = inst->image;
+	struct wj_cursor c = { .pos = image->bytes + offset, .end = image->bytes + image->size };
+	u64 stack[WJ_MAX_INIT_STEPS] = { 0 };
+	u32 n = wj_read_u32(&c), top = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		switch (wj_read_u8(&c)) {
+		case 0:
+			stack[top++] = wj_read_s64(&c);
+			break;
+		case 3:
+			stack[top++] = inst->globals[wj_read_u32(&c)]->value;
+			break;
+		case WJ_INIT_ADD:
+			top--;
+			stack[top - 1] += stack[top];
+			break;
+		case WJ_INIT_SUB:
+			top--;
+			stack[top - 1] -= stack[top];
+			break;
+		case WJ_INIT_MUL:
+			top--;
+			stack[top - 1] *= stack[top];
+			break;
+		}
+	}
+	return stack[0];
+}
+
+static u64 initial_value(const struct wj_instance *inst, const struct wj_init *init, u8 type)
+{
+	u64 value;
+
 	switch (init->kind) {
 	case 3:
 		return inst->globals[init->value]->value;
 	case 4:
 		return wj_func_ref(inst, (u32)init->value);
+	case 6:
+		value = compute(inst, init->value);
+		return type == WJ_I32 ? (u32)value : value;
 	}
 	return init->value;
 }
@@ -276,7 +314,8 @@ static int define_own(struct wj_instance *inst)
 		return err;
 	inst->memory_base = inst->memory ? inst->memory->base : 0;
 	for (i = image->n_imported_globals; i < image->n_globals; i++) {
-		inst->own_globals[i] = initial_value(inst, &image->globals[i].init);
+		inst->own_globals[i] = initial_value(inst, &image->globals[i].init,
+						      image->globals[i].type);
 		inst->globals[i] = (struct wj_global *)&inst->own_globals[i];
 	}
 	return 0;
@@ -294,7 +333,7 @@ static int copy_segments(struct wj_instance *inst)
 
 		if (!seg->mode)
 			trap = wj_table_init(inst, seg->table, i,
-					     (u32)initial_value(inst, &seg->offset), 0, seg->count);
+					     (u32)initial_value(inst, &seg->offset, WJ_I32), 0, seg->count);
 		if (seg->mode != 1)
 			inst->dropped_elements[i] = 1;
 	}
@@ -303,7 +342,7 @@ static int copy_segments(struct wj_instance *inst)
 
 		if (seg->mode)
 			continue;
-		trap = wj_memory_init(inst, i, (u32)initial_value(inst, &seg->offset), 0,
+		trap = wj_memory_init(inst, i, (u32)initial_value(inst, &seg->offset, WJ_I32), 0,
 				      seg->size);
 		inst->dropped_data[i] = 1;
 	}

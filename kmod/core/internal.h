@@ -94,7 +94,11 @@ struct wj_limits {
 
 struct wj_init {
 	u8 kind;		/* as in image.h */
-	u64 value;
+	u64 value;		/* kind 6: where in the image its steps begin, with their number */
+};
+
+enum wj_init_step {		/* in steps, beside the kinds 0 and 3 */
+	WJ_INIT_ADD = 16, WJ_INIT_SUB, WJ_INIT_MUL
 };
 
 struct wj_function {

@@ -1310,6 +1310,7 @@
 #define WJ_EM_ITIMER_VIRTUAL 1
 #define WJ_EM_ITIMER_PROF 2
 #define WJ_EM_CLOCKS_PER_SEC 0xf4240
+#define WJ_EM_TZNAME_MAX 6
 
 /* Resources and scheduling */
 #define WJ_EM_RLIMIT_CPU 0

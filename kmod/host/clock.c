@@ -8,24 +8,51 @@
 #define CLOCK_PROCESS_CPUTIME_ID 2
 #define NS 1000000000ll
 
-static_assert(WJ_EM_SIZEOF_time_t == 4, "Emscripten 3.1.6; later ones have 64 bits");
+static_assert(WJ_EM_SIZEOF_time_t == 4 && WJ_EM64_SIZEOF_time_t == 8, "Emscripten 3.1.6 and 3.1.69");
+static_assert(WJ_EM_OFF_timespec_tv_nsec == 4 && WJ_EM64_OFF_timespec_tv_nsec == 8 &&
+	      WJ_EM_OFF_timeval_tv_usec == 4 && WJ_EM64_OFF_timeval_tv_usec == 8, "one shape for both");
+
+void wj_pack_time(u8 *to, s64 sec, s64 part, bool wide)
+{
+	if (wide) {
+		WJ_FIELD(to, s64, 0) = sec;
+		WJ_FIELD(to, s64, 8) = part;
+	} else {
+		WJ_FIELD(to, s32, 0) = sec;
+		WJ_FIELD(to, s32, 4) = part;
+	}
+}
+
+int wj_get_time(struct wj_process *p, struct wj_timespec64 *ts, u32 address, bool wide)
+{
+	u8 guest[16];
+
+	if (wj_get(p, guest, address, wide ? 16 : 8))
+		return -EFAULT;
+	/* Nanoseconds are a long, 32 bits: behind them there may be anything. */
+	if (wide)
+		*ts = (struct wj_timespec64){ WJ_FIELD(guest, s64, 0), WJ_FIELD(guest, s32, 8) };
+	else
+		*ts = (struct wj_timespec64){ WJ_FIELD(guest, s32, 0), WJ_FIELD(guest, s32, 4) };
+	return 0;
+}
 
 int wj_get_timespec(struct wj_process *p, struct wj_timespec64 *ts, u32 address)
 {
-	s32 guest[2];
+	return wj_get_time(p, ts, address, false);
+}
 
-	if (wj_get(p, guest, address, sizeof(guest)))
-		return -EFAULT;
-	ts->sec = guest[0];
-	ts->nsec = guest[1];
-	return 0;
+int wj_put_time(struct wj_process *p, u32 address, const struct wj_timespec64 *ts, bool wide)
+{
+	u8 guest[16];
+
+	wj_pack_time(guest, ts->sec, ts->nsec, wide);
+	return wj_put(p, address, guest, wide ? 16 : 8);
 }
 
 int wj_put_timespec(struct wj_process *p, u32 address, const struct wj_timespec64 *ts)
 {
-	s32 guest[2] = { ts->sec, ts->nsec };
-
-	return wj_put(p, address, guest, sizeof(guest));
+	return wj_put_time(p, address, ts, false);
 }
 
 u64 wj_timespec_user(struct wj_process *p, u32 address, int *err)
@@ -204,6 +231,13 @@ s64 wj_host_emscripten_get_now(struct wj_process *p, const u64 *a)
 	return milliseconds(p, CLOCK_MONOTONIC);
 }
 
+s64 wj_host_emscripten_get_now_is_monotonic(struct wj_process *p, const u64 *a)
+{
+	(void)p;
+	(void)a;
+	return 1;
+}
+
 s64 wj_host_emscripten_date_now(struct wj_process *p, const u64 *a)
 {
 	(void)a;
@@ -284,41 +318,66 @@ static int get_tm(struct wj_process *p, struct wj_tm *tm, u32 from)
 }
 static_assert(WJ_EM_SIZEOF_tm == 44 && WJ_EM_OFF_tm_tm_zone == 40, "struct tm of musl");
 
-/* `all`: gmtoff and zone too. */
+/* `all`: gmtoff and zone too.  Later Emscriptens set the zone themselves, to their own copy. */
 static int put_tm(struct wj_process *p, u32 to, const struct wj_tm *tm, bool all)
 {
 	s32 guest[11];
 
 	memcpy(guest, tm, 9 * sizeof(*guest));
 	guest[9] = tm->gmtoff;
-	guest[10] = all ? zone_name(p, tm->zone) : 0;
-	return wj_put(p, to, guest, all ? 44 : 36);
+	guest[10] = all && !p->host->time64 ? zone_name(p, tm->zone) : 0;
+	return wj_put(p, to, guest, !all ? 36 : p->host->time64 ? 40 : 44);
 }
 
-static s64 broken_down(struct wj_process *p, const u64 *a, bool local)
+static s64 broken_down(struct wj_process *p, s64 t, u32 to, bool local)
 {
 	struct wj_tm tm = { 0 };
+	int err = local ? wj_localtime(zone(p), t, &tm) : wj_gmtime(t, "GMT", &tm);
+
+	if (!err && put_tm(p, to, &tm, true))
+		p->unwind = WJ_TRAP_OUT_OF_BOUNDS;
+	return 0;
+}
+
+static s64 broken_down_at(struct wj_process *p, const u64 *a, bool local)
+{
 	u32 t;
-	int err;
 
 	if (wj_get_u32(p, &t, a[0])) {
 		p->unwind = WJ_TRAP_OUT_OF_BOUNDS;
 		return 0;
 	}
-	err = local ? wj_localtime(zone(p), (s32)t, &tm) : wj_gmtime((s32)t, "GMT", &tm);
-	if (!err && put_tm(p, a[1], &tm, true))
-		p->unwind = WJ_TRAP_OUT_OF_BOUNDS;
-	return 0;
+	return broken_down(p, (s32)t, a[1], local);
 }
 
 s64 wj_host_gmtime_js(struct wj_process *p, const u64 *a)
 {
-	return broken_down(p, a, false);
+	return broken_down_at(p, a, false);
+}
+
+s64 wj_host_gmtime_js64(struct wj_process *p, const u64 *a)
+{
+	return broken_down(p, a[0], a[1], false);
+}
+
+s64 wj_host_gmtime_js64_split(struct wj_process *p, const u64 *a)
+{
+	return broken_down(p, (u32)a[0] | a[1] << 32, a[2], false);
 }
 
 s64 wj_host_localtime_js(struct wj_process *p, const u64 *a)
 {
-	return broken_down(p, a, true);
+	return broken_down_at(p, a, true);
+}
+
+s64 wj_host_localtime_js64(struct wj_process *p, const u64 *a)
+{
+	return broken_down(p, a[0], a[1], true);
+}
+
+s64 wj_host_localtime_js64_split(struct wj_process *p, const u64 *a)
+{
+	return broken_down(p, (u32)a[0] | a[1] << 32, a[2], true);
 }
 
 static s64 seconds(struct wj_process *p, const u64 *a, bool local)
@@ -328,12 +387,20 @@ static s64 seconds(struct wj_process *p, const u64 *a, bool local)
 
 	if (get_tm(p, &tm, a[0]))
 		return -1;
-	if ((local ? wj_mktime(zone(p), &tm, &t) : wj_timegm(&tm, &t)) || t != (s32)t) {
+	if ((local ? wj_mktime(zone(p), &tm, &t) : wj_timegm(&tm, &t)) ||
+	    (!p->host->time64 && t != (s32)t)) {
 		wj_set_errno(p, EOVERFLOW);
-		return -1;
+		t = -1;
+	} else {
+		put_tm(p, a[0], &tm, local);
 	}
-	put_tm(p, a[0], &tm, local);
-	return (s32)t;
+	/* Where imports give no i64 (no BigInt), its upper half is what the guest asks itself for. */
+	if (p->host->exports.set_temp_ret0 != WJ_NO_EXPORT) {
+		u32 high = t >> 32;
+
+		wj_call_export(p, p->host->exports.set_temp_ret0, &high, 1);
+	}
+	return t;
 }
 
 s64 wj_host_mktime_js(struct wj_process *p, const u64 *a)
@@ -341,9 +408,19 @@ s64 wj_host_mktime_js(struct wj_process *p, const u64 *a)
 	return seconds(p, a, true);
 }
 
+s64 wj_host_mktime_js64(struct wj_process *p, const u64 *a)
+{
+	return wj_host_mktime_js(p, a);
+}
+
 s64 wj_host_timegm_js(struct wj_process *p, const u64 *a)
 {
 	return seconds(p, a, false);
+}
+
+s64 wj_host_timegm_js64(struct wj_process *p, const u64 *a)
+{
+	return wj_host_timegm_js(p, a);
 }
 
 /* (long *timezone, int *daylight, char *tzname[2]) */
@@ -355,6 +432,21 @@ s64 wj_host_tzset_js(struct wj_process *p, const u64 *a)
 	if (wj_put_u32(p, a[0], info.timezone) || wj_put_u32(p, a[1], info.daylight) ||
 	    wj_put_u32(p, a[2], zone_name(p, info.name[0])) ||
 	    wj_put_u32(p, a[2] + 4, zone_name(p, info.name[1])))
+		p->unwind = WJ_TRAP_OUT_OF_BOUNDS;
+	return 0;
+}
+
+/* (long *timezone, int *daylight, char *standard, char *summer): into the guest's own arrays */
+s64 wj_host_tzset_js64(struct wj_process *p, const u64 *a)
+{
+	struct wj_tz_info info;
+
+	wj_tz_info(zone(p), &info);
+	for (u32 i = 0; i < 2; i++)
+		info.name[i][WJ_EM64_TZNAME_MAX] = 0;
+	if (wj_put_u32(p, a[0], info.timezone) || wj_put_u32(p, a[1], info.daylight) ||
+	    wj_put(p, a[2], info.name[0], strlen(info.name[0]) + 1) ||
+	    wj_put(p, a[3], info.name[1], strlen(info.name[1]) + 1))
 		p->unwind = WJ_TRAP_OUT_OF_BOUNDS;
 	return 0;
 }

@@ -148,28 +148,25 @@ s64 wj_statx(struct wj_process *p, s32 fd, u64 path, u32 flags, struct wj_statx 
 static s64 stat_to(struct wj_process *p, s32 fd, u64 path, u32 flags, u32 to)
 {
 	struct wj_statx st;
-	u8 guest[WJ_EM_SIZEOF_stat] = { 0 };
+	u8 guest[WJ_EM64_SIZEOF_stat] = { 0 };
 	s64 ret = wj_statx(p, fd, path, flags, &st);
 
 	if (ret)
 		return ret;
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_dev) = encode_device(st.dev_major, st.dev_minor);
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_mode) = st.mode;
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_nlink) = st.nlink;
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_uid) = st.uid;
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_gid) = st.gid;
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_rdev) = encode_device(st.rdev_major, st.rdev_minor);
-	WJ_FIELD(guest, u64, WJ_EM_OFF_stat_st_size) = st.size;
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_blksize) = st.blksize;
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_blocks) = st.blocks;
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_atim) = st.atime.sec;
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_atim + 4) = st.atime.nsec;
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_mtim) = st.mtime.sec;
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_mtim + 4) = st.mtime.nsec;
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_ctim) = st.ctime.sec;
-	WJ_FIELD(guest, u32, WJ_EM_OFF_stat_st_ctim + 4) = st.ctime.nsec;
-	WJ_FIELD(guest, u64, WJ_EM_OFF_stat_st_ino) = st.ino;
-	return wj_put(p, to, guest, sizeof(guest));
+	WJ_FIELD(guest, u32, WJ_LAYOUT(p, OFF_stat_st_dev)) = encode_device(st.dev_major, st.dev_minor);
+	WJ_FIELD(guest, u32, WJ_LAYOUT(p, OFF_stat_st_mode)) = st.mode;
+	WJ_FIELD(guest, u32, WJ_LAYOUT(p, OFF_stat_st_nlink)) = st.nlink;
+	WJ_FIELD(guest, u32, WJ_LAYOUT(p, OFF_stat_st_uid)) = st.uid;
+	WJ_FIELD(guest, u32, WJ_LAYOUT(p, OFF_stat_st_gid)) = st.gid;
+	WJ_FIELD(guest, u32, WJ_LAYOUT(p, OFF_stat_st_rdev)) = encode_device(st.rdev_major, st.rdev_minor);
+	WJ_FIELD(guest, u64, WJ_LAYOUT(p, OFF_stat_st_size)) = st.size;
+	WJ_FIELD(guest, u32, WJ_LAYOUT(p, OFF_stat_st_blksize)) = st.blksize;
+	WJ_FIELD(guest, u32, WJ_LAYOUT(p, OFF_stat_st_blocks)) = st.blocks;
+	wj_pack_time(guest + WJ_LAYOUT(p, OFF_stat_st_atim), st.atime.sec, st.atime.nsec, p->host->time64);
+	wj_pack_time(guest + WJ_LAYOUT(p, OFF_stat_st_mtim), st.mtime.sec, st.mtime.nsec, p->host->time64);
+	wj_pack_time(guest + WJ_LAYOUT(p, OFF_stat_st_ctim), st.ctime.sec, st.ctime.nsec, p->host->time64);
+	WJ_FIELD(guest, u64, WJ_LAYOUT(p, OFF_stat_st_ino)) = st.ino;
+	return wj_put(p, to, guest, WJ_LAYOUT(p, SIZEOF_stat));
 }
 
 s64 wj_host_syscall_stat64(struct wj_process *p, const u64 *a)
@@ -194,6 +191,11 @@ s64 wj_host_syscall_fstatat64(struct wj_process *p, const u64 *a)
 	if (wj_bad_fd(p, a[0]))
 		return -EBADF;
 	return stat_to(p, a[0], wj_user(p, a[1]), a[3], a[2]);
+}
+
+s64 wj_host_syscall_newfstatat(struct wj_process *p, const u64 *a)
+{
+	return wj_host_syscall_fstatat64(p, a);
 }
 
 /* struct statfs of 64-bit Linux: eight-byte fields. */
@@ -272,11 +274,15 @@ s64 wj_host_syscall_fcntl64(struct wj_process *p, const u64 *a)
 {
 	u32 arg = 0;
 	u64 native;
+	u32 command = a[1];
 	s64 ret;
 
 	if (wj_bad_fd(p, a[0]))
 		return -EBADF;
-	switch ((u32)a[1]) {
+	/* F_GETLK64 and so on, which 64-bit kernels do not have: the structure is the same. */
+	if (command >= WJ_EM64_F_GETLK && command <= WJ_EM64_F_SETLKW)
+		command = command - WJ_EM64_F_GETLK + WJ_EM_F_GETLK;
+	switch (command) {
 	case WJ_EM_F_GETFD:
 	case WJ_EM_F_GETFL:
 		native = 0;
@@ -298,7 +304,7 @@ s64 wj_host_syscall_fcntl64(struct wj_process *p, const u64 *a)
 			return -EFAULT;
 		native = (s32)arg;
 	}
-	ret = wj_sys(p, __NR_fcntl, (s32)a[0], (u32)a[1], native, 0, 0, 0);
+	ret = wj_sys(p, __NR_fcntl, (s32)a[0], command, native, 0, 0, 0);
 	return ret;
 }
 
@@ -370,6 +376,7 @@ s64 wj_host_syscall_ioctl(struct wj_process *p, const u64 *a)
 
 s64 wj_host_syscall_utimensat(struct wj_process *p, const u64 *a)
 {
+	bool wide = p->host->time64;
 	u64 scratch = 0;
 
 	if (wj_bad_fd(p, a[0]))
@@ -380,8 +387,8 @@ s64 wj_host_syscall_utimensat(struct wj_process *p, const u64 *a)
 		scratch = wj_scratch_alloc(p, sizeof(ts));
 		if (!scratch)
 			return -ENOMEM;
-		if (wj_get_timespec(p, &ts[0], a[2]) ||
-		    wj_get_timespec(p, &ts[1], a[2] + WJ_EM_SIZEOF_timespec) ||
+		if (wj_get_time(p, &ts[0], a[2], wide) ||
+		    wj_get_time(p, &ts[1], a[2] + WJ_LAYOUT(p, SIZEOF_timespec), wide) ||
 		    wj_copy_to_user(scratch, ts, sizeof(ts)))
 			return -EFAULT;
 	}

@@ -5,6 +5,7 @@
 
 #include "process.h"
 #include "abi_emscripten.h"
+#include "abi_time64.h"
 
 #define WJ_NO_EXPORT 0xffffffffu
 
@@ -23,7 +24,7 @@ struct wj_host_state {
 	/* Functions that the guest exports for its host, WJ_NO_EXPORT if it does not. */
 	struct {
 		u32 call_ctors, main, start, malloc, errno_location, stack_save, stack_restore,
-		    stack_alloc, set_threw, funcs_on_exit, memalign, stdio_exit, fflush;
+		    stack_alloc, set_threw, funcs_on_exit, memalign, stdio_exit, fflush, set_temp_ret0;
 	} exports;
 	enum wj_stage {
 		WJ_STAGE_START, WJ_STAGE_CONSTRUCTORS, WJ_STAGE_MAIN, WJ_STAGE_EXIT
@@ -32,6 +33,7 @@ struct wj_host_state {
 	struct wj_tz_state *tz;	/* time zones in use */
 	struct wj_resolver *resolver;
 	struct wj_wasi *wasi;	/* NULL: the program was built with Emscripten */
+	bool time64;		/* time_t has 64 bits: by a later Emscripten, as its imports say */
 	u32 hostent;		/* guest memory that gethostbyname answers in */
 	bool trace_forked;	/* --trace: lines say which process */
 	s32 trace_pid;		/* 0 until asked for */
@@ -116,10 +118,20 @@ static inline bool wj_bad_fd(struct wj_process *p, u32 fd)
 /* Call an exported function; its result or 0.  A trap ends up in p->unwind. */
 u32 wj_call_export(struct wj_process *p, u32 function, const u32 *args, u32 n_args);
 
-/* Times: guest time_t is 32 bits (Emscripten 3.1.6). */
+/* A size or offset of a structure with times in it: WJ_LAYOUT(p, SIZEOF_stat). */
+#define WJ_LAYOUT(p, what) ((p)->host->time64 ? WJ_EM64_##what : WJ_EM_##what)
+
+/*
+ * Times, as the kernel has them.  In a guest they are two longs of 32 bits; `wide`: in 16 bytes, the
+ * first 8 for the seconds.  Where time_t has 64 bits, musl still gives most system calls two longs:
+ * wide is what is a structure of the program's own.
+ */
 struct wj_timespec64 {
 	s64 sec, nsec;
 };
+void wj_pack_time(u8 *to, s64 sec, s64 part, bool wide);
+int wj_get_time(struct wj_process *p, struct wj_timespec64 *ts, u32 address, bool wide);
+int wj_put_time(struct wj_process *p, u32 address, const struct wj_timespec64 *ts, bool wide);
 /* `nr` is __NR_clock_gettime or __NR_clock_getres: 0 or -errno. */
 s64 wj_read_clock(struct wj_process *p, u32 id, int nr, struct wj_timespec64 *ts);
 int wj_get_timespec(struct wj_process *p, struct wj_timespec64 *ts, u32 address);

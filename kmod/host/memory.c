@@ -111,9 +111,9 @@ s64 wj_host_syscall_msync(struct wj_process *p, const u64 *a)
 }
 
 /* Without the overlay: Emscripten copies the file into memory it allocates, so does this. */
-s64 wj_host_mmap_js(struct wj_process *p, const u64 *a)
+static s64 copy_file(struct wj_process *p, u32 length, u32 fd, u64 offset, u32 allocated)
 {
-	u32 length = a[0], fd = a[3], size[2] = { 16, (length + 15) & ~15u }, address, at = 0;
+	u32 size[2] = { 16, (length + 15) & ~15u }, address, at = 0;
 
 	if (wj_bad_fd(p, fd))
 		return -(s64)WJ_EM_EBADF;
@@ -122,7 +122,7 @@ s64 wj_host_mmap_js(struct wj_process *p, const u64 *a)
 		return -(s64)WJ_EM_ENOMEM;
 	while (at < length) {
 		s64 n = wj_sys(p, __NR_pread64, (s32)fd, wj_user(p, address + at), length - at,
-			       (u32)a[4] + (u64)at, 0, 0);
+			       offset + at, 0, 0);
 
 		if (n > 0 && wj_breathe())
 			n = -EINTR;
@@ -132,13 +132,38 @@ s64 wj_host_mmap_js(struct wj_process *p, const u64 *a)
 			break;
 		at += n;
 	}
-	if (wj_put_u32(p, a[5], 1))
+	if (wj_put_u32(p, allocated, 1))
 		return -(s64)WJ_EM_EFAULT;
 	return address;
 }
 
-/* (address, size, prot, flags, fd, offset): a shared writable mapping goes back to its file. */
-static s64 write_back(struct wj_process *p, u32 address, u32 size, u32 fd, u32 offset)
+/* (size, prot, flags, fd, offset, how it was allocated): the address */
+s64 wj_host_mmap_js(struct wj_process *p, const u64 *a)
+{
+	return copy_file(p, a[0], a[3], (u32)a[4], a[5]);
+}
+
+/* ... and where to put the address */
+static s64 copy_file_to(struct wj_process *p, const u64 *a, u64 offset, u32 allocated, u32 to)
+{
+	s64 address = copy_file(p, a[0], a[3], offset, allocated);
+
+	if (address < 0)
+		return address;
+	return wj_put_u32(p, to, address) ? -(s64)WJ_EM_EFAULT : 0;
+}
+
+s64 wj_host_mmap_js64(struct wj_process *p, const u64 *a)
+{
+	return copy_file_to(p, a, a[4], a[5], a[6]);
+}
+
+s64 wj_host_mmap_js64_split(struct wj_process *p, const u64 *a)
+{
+	return copy_file_to(p, a, (u32)a[4] | a[5] << 32, a[6], a[7]);
+}
+
+static s64 write_back(struct wj_process *p, u32 address, u32 size, u32 fd, u64 offset)
 {
 	u32 at = 0;
 
@@ -146,7 +171,7 @@ static s64 write_back(struct wj_process *p, u32 address, u32 size, u32 fd, u32 o
 		return -(s64)WJ_EM_EBADF;
 	while (at < size) {
 		s64 n = wj_sys(p, __NR_pwrite64, (s32)fd, wj_user(p, address + at), size - at,
-			       (u64)offset + at, 0, 0);
+			       offset + at, 0, 0);
 
 		if (n > 0 && wj_breathe())
 			n = -EINTR;
@@ -157,12 +182,29 @@ static s64 write_back(struct wj_process *p, u32 address, u32 size, u32 fd, u32 o
 	return 0;
 }
 
-s64 wj_host_munmap_js(struct wj_process *p, const u64 *a)
+/* (address, size, prot, flags, fd, offset): a shared writable mapping goes back to its file. */
+static s64 unmap_file(struct wj_process *p, const u64 *a, u64 offset)
 {
 	/* PROT_WRITE and MAP_SHARED */
 	if ((a[2] & 2) && (a[3] & 1))
-		return write_back(p, a[0], a[1], a[4], a[5]);
+		return write_back(p, a[0], a[1], a[4], offset);
 	return 0;
+}
+
+s64 wj_host_munmap_js(struct wj_process *p, const u64 *a)
+{
+	return unmap_file(p, a, (u32)a[5]);
+}
+
+/* Of msync, too: it has the same arguments then. */
+s64 wj_host_munmap_js64(struct wj_process *p, const u64 *a)
+{
+	return unmap_file(p, a, a[5]);
+}
+
+s64 wj_host_munmap_js64_split(struct wj_process *p, const u64 *a)
+{
+	return unmap_file(p, a, (u32)a[5] | a[6] << 32);
 }
 
 s64 wj_host_msync_js(struct wj_process *p, const u64 *a)
@@ -213,9 +255,19 @@ s64 wj_host_emscripten_notify_memory_growth(struct wj_process *p, const u64 *a)
 	return 0;
 }
 
+s64 wj_host_emscripten_runtime_keepalive_clear(struct wj_process *p, const u64 *a)
+{
+	return wj_host_emscripten_notify_memory_growth(p, a);
+}
+
 s64 wj_host_emscripten_memcpy_big(struct wj_process *p, const u64 *a)
 {
 	if (wj_move_user(wj_user(p, a[0]), wj_user(p, a[1]), (u32)a[2]))
 		p->unwind = WJ_TRAP_OUT_OF_BOUNDS;
 	return (u32)a[0];
+}
+
+s64 wj_host_emscripten_memcpy_js(struct wj_process *p, const u64 *a)
+{
+	return wj_host_emscripten_memcpy_big(p, a);
 }

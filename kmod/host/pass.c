@@ -34,6 +34,9 @@ static __always_inline bool convert(struct wj_process *p, char kind, const u64 *
 		*arg = (u32)(*a)[0] | (*a)[1] << 32;
 		*a += 2;
 		break;
+	case 'O':
+		*arg = *(*a)++;
+		break;
 	default:
 		*arg = 0;
 		break;

@@ -132,8 +132,12 @@ static __always_inline int dispatch(struct wj_instance *inst, const struct wj_im
 #undef IMPORT
 
 static const struct wj_import_line import_lines[] = {
+#define TIME64_LIBC false
+#define TIME64_STUB false
+#define TIME64_OVERLAY false
+#define TIME64_TIME64 true
 #define IMPORT(module, name, signature, handler, origin) \
-	{ #module, #name, signature, CALL_NAME(__LINE__), wj_trace_##handler },
+	{ #module, #name, signature, CALL_NAME(__LINE__), wj_trace_##handler, TIME64_##origin },
 #include "imports.def"
 #undef IMPORT
 };
@@ -147,7 +151,7 @@ static const struct wj_import_line import_lines[] = {
 static const struct wj_import_line wasi_unstable_lines[] = {
 #define WASI(name, signature, handler)
 #define WASI_UNSTABLE(name, signature, handler) \
-	{ "wasi_unstable", #name, signature, wasi_unstable_##name, wj_trace_##handler },
+	{ "wasi_unstable", #name, signature, wasi_unstable_##name, wj_trace_##handler, false },
 #include "wasi.def"
 #undef WASI_UNSTABLE
 #undef WASI
@@ -155,7 +159,7 @@ static const struct wj_import_line wasi_unstable_lines[] = {
 
 static const struct wj_import_line wasi_lines[] = {
 #define WASI(name, signature, handler) \
-	{ "wasi_snapshot_preview1", #name, signature, wasi_##name, wj_trace_##handler },
+	{ "wasi_snapshot_preview1", #name, signature, wasi_##name, wj_trace_##handler, false },
 #define WASI_UNSTABLE(name, signature, handler)
 #include "wasi.def"
 #undef WASI_UNSTABLE
@@ -262,7 +266,8 @@ static int bind_wasi(const struct wj_import_info *info, struct wj_extern *ext, s
 	return 0;
 }
 
-static int bind(const struct wj_import_info *info, struct wj_extern *ext, struct wj_error *error)
+static int bind(struct wj_process *p, const struct wj_import_info *info, struct wj_extern *ext,
+		struct wj_error *error)
 {
 	bool known = false;
 
@@ -274,6 +279,7 @@ static int bind(const struct wj_import_info *info, struct wj_extern *ext, struct
 			continue;
 		known = true;
 		if (same_signature(info->type, line->signature)) {
+			p->host->time64 |= line->time64;
 			ext->host = line->call;
 			ext->data = (void *)line;
 			return 0;
@@ -283,7 +289,7 @@ static int bind(const struct wj_import_info *info, struct wj_extern *ext, struct
 	    same_name("env", info->module, info->module_size))
 		return bind_invoke(info, ext);
 	if (known) {
-		error->message = "an import has a signature of another Emscripten version than 3.1.6";
+		error->message = "an import has a signature of another Emscripten version than 3.1.6 and 3.1.69";
 		return -EINVAL;
 	}
 	return -ENOENT;
@@ -323,7 +329,7 @@ int wj_process_bind(struct wj_process *p, const struct wj_image *image, struct w
 			log_import(error->message, &info);
 			return -EINVAL;
 		}
-		ret = p->host->wasi ? bind_wasi(&info, &externs[i], error) : bind(&info, &externs[i], error);
+		ret = p->host->wasi ? bind_wasi(&info, &externs[i], error) : bind(p, &info, &externs[i], error);
 		if (ret == -ENOENT) {
 			log_import("unknown import (a trap if it is called)", &info);
 		} else if (ret) {
@@ -373,6 +379,7 @@ int wj_process_clone(struct wj_process *to, const struct wj_process *from)
 	h->trace_forked = from->host->trace_forked;
 	h->base = from->host->base;
 	h->temp_ret0 = from->host->temp_ret0;
+	h->time64 = from->host->time64;
 	h->exports = from->host->exports;
 	h->stage = from->host->stage;
 	h->errno_address = from->host->errno_address;
@@ -607,9 +614,10 @@ int wj_process_run(struct wj_process *p)
 	h->exports.start = find_export(p, "_start");
 	h->exports.malloc = find_export(p, "malloc");
 	h->exports.errno_location = find_export(p, "__errno_location");
-	h->exports.stack_save = find_export(p, "stackSave");
-	h->exports.stack_restore = find_export(p, "stackRestore");
-	h->exports.stack_alloc = find_export(p, "stackAlloc");
+	h->exports.stack_save = find_export2(p, "stackSave", "emscripten_stack_get_current");
+	h->exports.stack_restore = find_export2(p, "stackRestore", "_emscripten_stack_restore");
+	h->exports.stack_alloc = find_export2(p, "stackAlloc", "_emscripten_stack_alloc");
+	h->exports.set_temp_ret0 = find_export(p, "_emscripten_tempret_set");
 	h->exports.set_threw = find_export(p, "setThrew");
 	h->exports.memalign = find_export2(p, "emscripten_builtin_memalign", "memalign");
 	h->exports.funcs_on_exit = find_export(p, "__funcs_on_exit");

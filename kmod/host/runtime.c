@@ -143,6 +143,11 @@ s64 wj_host_dlsym_js(struct wj_process *p, const u64 *a)
 	return 0;
 }
 
+s64 wj_host_dlsym_js64(struct wj_process *p, const u64 *a)
+{
+	return wj_host_dlsym_js(p, a);
+}
+
 s64 wj_host_getentropy(struct wj_process *p, const u64 *a)
 {
 	s64 ret = (u32)a[1] > 256 ? -EIO : wj_sys(p, __NR_getrandom, wj_user(p, a[0]), (u32)a[1], 0, 0, 0, 0);

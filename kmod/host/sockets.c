@@ -261,7 +261,13 @@ s64 wj_host_syscall_recvmmsg(struct wj_process *p, const u64 *a)
 static bool is_timeout(u32 level, u32 name)
 {
 	return level == WJ_EM_SOL_SOCKET && (name == WJ_EM_SO_RCVTIMEO || name == WJ_EM_SO_SNDTIMEO ||
-				       name == 20 || name == 21 || name == 66 || name == 67);
+				       name == WJ_EM64_SO_RCVTIMEO || name == WJ_EM64_SO_SNDTIMEO);
+}
+
+/* The number of a timeout that comes as two words of 64 bits, which is how it is passed on. */
+static u32 native_option(u32 name)
+{
+	return name == WJ_EM64_SO_RCVTIMEO ? WJ_EM_SO_RCVTIMEO : name == WJ_EM64_SO_SNDTIMEO ? WJ_EM_SO_SNDTIMEO : name;
 }
 
 static bool holds_pointers(u32 level, u32 name)
@@ -286,6 +292,8 @@ static bool holds_pointers(u32 level, u32 name)
 
 s64 wj_host_syscall_setsockopt(struct wj_process *p, const u64 *a)
 {
+	bool wide = native_option(a[2]) != (u32)a[2];
+
 	if (wj_bad_fd(p, a[0]))
 		return -EBADF;
 	if (holds_pointers(a[1], a[2]))
@@ -296,12 +304,12 @@ s64 wj_host_syscall_setsockopt(struct wj_process *p, const u64 *a)
 
 		if (!scratch)
 			return -ENOMEM;
-		if ((u32)a[4] < WJ_EM_SIZEOF_timeval)
+		if ((u32)a[4] < (wide ? 16u : 8u))
 			return -EINVAL;
 		/* A timeval has the shape of a timespec. */
-		if (wj_get_timespec(p, &tv, a[3]) || wj_copy_to_user(scratch, &tv, sizeof(tv)))
+		if (wj_get_time(p, &tv, a[3], wide) || wj_copy_to_user(scratch, &tv, sizeof(tv)))
 			return -EFAULT;
-		return wj_sys(p, __NR_setsockopt, (s32)a[0], a[1], a[2] == 66 ? 20 : a[2] == 67 ? 21 : a[2],
+		return wj_sys(p, __NR_setsockopt, (s32)a[0], a[1], native_option(a[2]),
 			      scratch, sizeof(tv), 0);
 	}
 	return wj_sys(p, __NR_setsockopt, (s32)a[0], a[1], a[2], wj_user_or_null(p, a[3]), (s32)a[4], 0);
@@ -309,6 +317,8 @@ s64 wj_host_syscall_setsockopt(struct wj_process *p, const u64 *a)
 
 s64 wj_host_syscall_getsockopt(struct wj_process *p, const u64 *a)
 {
+	bool wide = native_option(a[2]) != (u32)a[2];
+
 	if (wj_bad_fd(p, a[0]))
 		return -EBADF;
 	if (holds_pointers(a[1], a[2]))
@@ -323,14 +333,14 @@ s64 wj_host_syscall_getsockopt(struct wj_process *p, const u64 *a)
 			return -ENOMEM;
 		if (wj_get_u32(p, &size, a[4]) || wj_copy_to_user(scratch, &native, sizeof(native)))
 			return -EFAULT;
-		if (size < WJ_EM_SIZEOF_timeval)
+		if (size < (wide ? 16u : 8u))
 			return -EINVAL;
-		ret = wj_sys(p, __NR_getsockopt, (s32)a[0], a[1], a[2] == 66 ? 20 : a[2] == 67 ? 21 : a[2],
+		ret = wj_sys(p, __NR_getsockopt, (s32)a[0], a[1], native_option(a[2]),
 			     scratch, scratch + sizeof(native.tv), 0);
 		if (ret < 0)
 			return ret;
 		if (wj_copy_from_user(&native, scratch, sizeof(native)) ||
-		    wj_put_timespec(p, a[3], &native.tv) || wj_put_u32(p, a[4], WJ_EM_SIZEOF_timeval))
+		    wj_put_time(p, a[3], &native.tv, wide) || wj_put_u32(p, a[4], wide ? 16 : 8))
 			return -EFAULT;
 		return ret;
 	}

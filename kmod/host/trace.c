@@ -274,7 +274,7 @@ static void show(struct wj_text *t, enum wj_trace_kind kind, const u64 *a)
 		wj_text_timespec(t, v);
 		break;
 	case T_TWO_TIMESPECS:
-		wj_text_array(t, v, 2, WJ_EM_SIZEOF_timespec, wj_text_timespec);
+		wj_text_array(t, v, 2, WJ_LAYOUT(t->p, SIZEOF_timespec), wj_text_own_timespec);
 		break;
 	case T_TIMEVAL:
 	case T_OUT_TIMEVAL:

@@ -13,6 +13,7 @@ struct wj_import_line {
 	const char *module, *name, *signature;
 	wj_host_function call;
 	const u8 *kinds;	/* how --trace shows the result and the arguments: trace.def */
+	bool time64;		/* whoever imports it has a time_t of 64 bits */
 };
 
 #define TRACE(handler, result, ...) extern const u8 wj_trace_##handler[];

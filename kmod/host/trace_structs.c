@@ -36,25 +36,32 @@ static bool get(struct wj_text *t, void *to, u32 address, u32 size)
 	return false;
 }
 
-static void put_time(struct wj_text *t, u32 address, const char *fraction)
+static void put_time(struct wj_text *t, u32 address, const char *fraction, bool wide)
 {
-	s32 time[2];
+	struct wj_timespec64 time;
 
-	if (!get(t, time, address, sizeof(time)))
+	if (!address || wj_get_time(t->p, &time, address, wide)) {
+		wj_text_address(t, address);
 		return;
-	wj_text_field(t, "{tv_sec=", time[0]);
-	wj_text_field(t, fraction, time[1]);
+	}
+	wj_text_field(t, "{tv_sec=", time.sec);
+	wj_text_field(t, fraction, time.nsec);
 	wj_text_put(t, "}");
 }
 
 void wj_text_timespec(struct wj_text *t, u32 address)
 {
-	put_time(t, address, ", tv_nsec=");
+	put_time(t, address, ", tv_nsec=", false);
+}
+
+void wj_text_own_timespec(struct wj_text *t, u32 address)
+{
+	put_time(t, address, ", tv_nsec=", t->p->host->time64);
 }
 
 void wj_text_timeval(struct wj_text *t, u32 address)
 {
-	put_time(t, address, ", tv_usec=");
+	put_time(t, address, ", tv_usec=", false);
 }
 
 void wj_text_itimer(struct wj_text *t, u32 address, const char *fraction)
@@ -64,9 +71,9 @@ void wj_text_itimer(struct wj_text *t, u32 address, const char *fraction)
 		return;
 	}
 	wj_text_put(t, "{it_interval=");
-	put_time(t, address, fraction);
+	put_time(t, address, fraction, false);
 	wj_text_put(t, ", it_value=");
-	put_time(t, address + WJ_EM_OFF_itimerval_it_value, fraction);
+	put_time(t, address + WJ_EM_OFF_itimerval_it_value, fraction, false);
 	wj_text_put(t, "}");
 }
 
@@ -94,23 +101,23 @@ void wj_text_mode(struct wj_text *t, u32 mode)
 
 void wj_text_stat(struct wj_text *t, u32 address)
 {
-	u8 st[WJ_EM_SIZEOF_stat];
+	u8 st[WJ_EM64_SIZEOF_stat];
 	u32 mode, device;
 
-	if (!get(t, st, address, sizeof(st)))
+	if (!get(t, st, address, WJ_LAYOUT(t->p, SIZEOF_stat)))
 		return;
-	mode = WJ_FIELD(st, u32, WJ_EM_OFF_stat_st_mode);
+	mode = WJ_FIELD(st, u32, WJ_LAYOUT(t->p, OFF_stat_st_mode));
 	wj_text_put(t, "{st_mode=");
 	wj_text_mode(t, mode);
 	if ((mode & WJ_EM_S_IFMT) == WJ_EM_S_IFCHR || (mode & WJ_EM_S_IFMT) == WJ_EM_S_IFBLK) {
-		device = WJ_FIELD(st, u32, WJ_EM_OFF_stat_st_rdev);
+		device = WJ_FIELD(st, u32, WJ_LAYOUT(t->p, OFF_stat_st_rdev));
 		wj_text_put(t, ", st_rdev=makedev(");
 		wj_text_hex(t, device >> 8 & 0xfff);
 		wj_text_put(t, ", ");
 		wj_text_hex(t, (device & 0xff) | (device >> 12 & ~0xffu));
 		wj_text_put(t, ")");
 	} else {
-		wj_text_field(t, ", st_size=", WJ_FIELD(st, s64, WJ_EM_OFF_stat_st_size));
+		wj_text_field(t, ", st_size=", WJ_FIELD(st, s64, WJ_LAYOUT(t->p, OFF_stat_st_size)));
 	}
 	wj_text_put(t, ", ...}");
 }

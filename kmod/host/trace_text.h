@@ -65,6 +65,7 @@ void wj_text_double(struct wj_text *t, u64 bits);
 /* trace_structs.c: each from a guest address, shown as that if it cannot be read */
 void wj_text_iovecs(struct wj_text *t, u32 address, u32 count, u32 limit);
 void wj_text_timespec(struct wj_text *t, u32 address);
+void wj_text_own_timespec(struct wj_text *t, u32 address);	/* of 64 bits where its time_t is */
 void wj_text_timeval(struct wj_text *t, u32 address);
 void wj_text_itimer(struct wj_text *t, u32 address, const char *fraction);
 void wj_text_tm(struct wj_text *t, u32 address);

@@ -14,10 +14,17 @@ from pywasmjit.vm import cache
 from pywasmjit.vm.packages import Kernel
 
 
-def wasm_module(kernel: Kernel, progress: Callable[[str], None] = lambda line: None) -> Path:
-    """wasm.ko for a kernel, built when something has changed, checked against the kernel's symbols."""
-    out = cache.root().parent / "ring0" / kernel.release / kbuild.MODULE
-    kbuild.build_module(kernel.headers, out, progress=progress)
+def wasm_module(
+    kernel: Kernel, progress: Callable[[str], None] = lambda line: None, pool_mb: int | None = None
+) -> Path:
+    """wasm.ko for a kernel, built when something has changed, checked against the kernel's symbols.
+
+    pool_mb: its executable memory in MiB, if not the usual.
+    """
+    name = kernel.release if pool_mb is None else f"{kernel.release}-{pool_mb}"
+    out = cache.root().parent / "ring0" / name / kbuild.MODULE
+    variables = {} if pool_mb is None else {"WJ_POOL_MB": str(pool_mb)}
+    kbuild.build_module(kernel.headers, out, variables=variables, progress=progress)
     kbuild.check_module(out, kernel.headers)
     return out
 

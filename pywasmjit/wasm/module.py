@@ -22,8 +22,8 @@ ConstExpr = tuple[str, int]
 """A constant expression in small form.
 
 ("i32.const", signed value), ("i64.const", signed value), ("f32.const", bits), ("f64.const", bits),
-("global.get", index), ("ref.func", index), ("ref.null", reference type).  Before validation also
-("expr", offset of its first byte): several instructions or none; validation rejects all of those.
+("global.get", index), ("ref.func", index), ("ref.null", reference type); and
+("expr", offset of its first byte): several instructions (constants.py), or before validation any other.
 """
 
 

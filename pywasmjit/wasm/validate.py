@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from pywasmjit.errors import DecodeError, ModuleError, UnsupportedError, ValidationError
+from pywasmjit.wasm.constants import ARITHMETIC, steps
 from pywasmjit.wasm.disasm import (
     SIMD_UNSUPPORTED,
     check_syntax,
-    instructions,
     read_ref_type,
     read_value_type,
 )
@@ -231,8 +231,9 @@ def _check_const(module: Module, expr: ConstExpr, expected: int, section: str) -
     """Constant expressions (3.3.9); globals in them must be imported and immutable (3.4.10)."""
     kind, value = expr
     if kind == "expr":
-        raise _invalid_expression(module, value, section)
-    found = _const_type(module, kind, value, section)
+        found = _expression_type(module, value, section)
+    else:
+        found = _const_type(module, kind, value, section)
     if found != expected:
         raise _fail(
             f"type mismatch: constant expression has type {_TYPE_NAMES[found]}, "
@@ -262,33 +263,28 @@ def _const_type(module: Module, kind: str, value: int, section: str) -> int:
 
 
 _CONSTANT: Final = frozenset(
-    {
-        "i32.const",
-        "i64.const",
-        "f32.const",
-        "f64.const",
-        "global.get",
-        "ref.func",
-        "ref.null",
-        "end",
-    }
+    {"i32.const", "i64.const", "f32.const", "f64.const", "global.get", "ref.func", "ref.null"}
 )
 
 
-def _invalid_expression(module: Module, offset: int, section: str) -> ValidationError:
-    """Why the expression at offset, which is not one constant instruction, is invalid."""
-    for instruction in instructions(module.data, offset, len(module.data)):
-        if instruction.name not in _CONSTANT:
-            return _fail(
-                f"constant expression required, found {instruction.name}",
-                section,
-                instruction.offset,
-            )
-        if instruction.name == "end":
-            break
-    return _fail(
-        "type mismatch: a constant expression must leave exactly one value", section, offset
-    )
+def _expression_type(module: Module, offset: int, section: str) -> int:
+    """Type of the expression of several instructions (or none) at offset."""
+    stack: list[int] = []
+    for step in steps(module.data, offset):
+        if step.name in _CONSTANT:
+            stack.append(_const_type(module, step.name, step.value, section))
+        elif step.name in ARITHMETIC:
+            operand = I32 if step.name.startswith("i32") else I64
+            if stack[-2:] != [operand, operand]:
+                raise _fail(
+                    f"type mismatch: operands of {step.name} in a constant expression", section, step.offset
+                )
+            stack.pop()
+        else:
+            raise _fail(f"constant expression required, found {step.name}", section, step.offset)
+    if len(stack) != 1:
+        raise _fail("type mismatch: a constant expression must leave exactly one value", section, offset)
+    return stack[0]
 
 
 def _check_globals(module: Module) -> None:

@@ -53,6 +53,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if not HOST_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.skip("runs no guest through a Host: tested in user space"))
+        elif config.getoption("host") == "vm" and item.path.name.startswith("test_wasi"):
+            item.add_marker(pytest.mark.skip("machines have no wasmtime: tests/vm/test_kernel_wasi.py"))
         elif "interp" in getattr(getattr(item, "callspec", None), "params", {}).values():
             item.add_marker(pytest.mark.skip("the kernel host has no interpreter"))
         # A machine is slow; and whoever runs the test shall notice first.

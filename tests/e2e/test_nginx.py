@@ -255,6 +255,10 @@ def accepts(port: int) -> bool:
 
 
 def test_plain(host: Host, guest: Callable[[str], Path], tmp_path: Path) -> None:
+    serve_plain(host, guest("nginx-plain"), tmp_path)
+
+
+def serve_plain(host: Host, module: Path, tmp_path: Path) -> None:
     """What emcc makes of nginx without the overlay, in one process: its kill and sigaction are fakes.
 
     Not as root: it would ask for the user nobody.
@@ -269,7 +273,7 @@ def test_plain(host: Host, guest: Callable[[str], Path], tmp_path: Path) -> None
     for path in (tmp_path, tmp_path / "tmp"):
         path.chmod(0o777)
     image = tmp_path / "nginx.image"
-    launch.compile_file(guest("nginx-plain"), image, lambda text: None)
+    launch.compile_file(module, image, lambda text: None)
     image.chmod(0o644)
     launcher = tmp_path / "launcher"  # a checkout may be where nobody can go
     shutil.copy(launch.launcher(), launcher)

@@ -91,6 +91,14 @@ MALFORMED = b"\xff" * 5
 
 FUNCREFS = b"\0\4" + unsigned(0) + integer(0)
 
+
+def computed(*steps: bytes) -> bytes:
+    """An initialiser of several steps."""
+    return b"\6" + unsigned(len(steps)) + b"".join(steps)
+
+
+STEPS = computed(global_value(0), integer(-1), b"\x12")
+
 CASES: dict[str, tuple[str, Image | bytes, Image | bytes]] = {
     # name: (message, rejected, accepted)
     "magic": (NOT_AN_IMAGE, patched(7, b"\2"), BASE),
@@ -271,10 +279,60 @@ CASES: dict[str, tuple[str, Image | bytes, Image | bytes]] = {
     ),
     "initialiser kind": (
         "unknown kind of initialiser",
-        changed(globals=[global_entry("r", False, b"\6")]),
+        changed(globals=[global_entry("r", False, b"\7")]),
         changed(globals=[global_entry("r", False, b"\5")]),
     ),
     "initialiser cut": ("malformed initialiser", payload("globals", b"\1\3\0\2\1"), BASE),
+    "steps of a float": (
+        INIT,
+        changed(globals=[global_entry("f", False, STEPS)]),
+        changed(globals=[global_entry("l", False, computed(integer(1), integer(1 << 40), b"\x10"))]),
+    ),
+    "a step's constant": (
+        INIT,
+        changed(globals=[global_entry("i", False, computed(integer(1), integer(1 << 40), b"\x10"))]),
+        changed(globals=[global_entry("i", False, STEPS)]),
+    ),
+    "a step's global": (
+        INIT,
+        changed(globals=[global_entry("i", False, computed(global_value(1), integer(1), b"\x10"))]),
+        changed(globals=[global_entry("i", False, computed(global_value(0), integer(1), b"\x10"))]),
+    ),
+    "unknown step": (
+        "unknown step of an initialiser",
+        changed(globals=[global_entry("i", False, computed(integer(1), integer(1), b"\x13"))]),
+        changed(globals=[global_entry("i", False, computed(integer(1), integer(1), b"\x12"))]),
+    ),
+    "steps within steps": (
+        "unknown step of an initialiser",
+        changed(globals=[global_entry("i", False, computed(STEPS))]),
+        changed(globals=[global_entry("i", False, computed(integer(1)))]),
+    ),
+    "a step without operands": (
+        "a step of an initialiser lacks operands",
+        changed(globals=[global_entry("i", False, computed(integer(1), b"\x11", integer(1)))]),
+        changed(globals=[global_entry("i", False, computed(integer(1), integer(1), b"\x11"))]),
+    ),
+    "no steps": (
+        "an initialiser does not leave one value",
+        changed(globals=[global_entry("i", False, computed())]),
+        changed(globals=[global_entry("i", False, computed(integer(1)))]),
+    ),
+    "steps that leave two values": (
+        "an initialiser does not leave one value",
+        changed(globals=[global_entry("i", False, computed(integer(1), integer(1)))]),
+        changed(globals=[global_entry("i", False, computed(integer(1)))]),
+    ),
+    "number of steps": (
+        "steps of an initialiser over the limit",
+        changed(globals=[global_entry("i", False, computed(*[integer(1)] * 17, *[b"\x10"] * 16))]),
+        changed(globals=[global_entry("i", False, computed(*[integer(1)] * 16, *[b"\x10"] * 15))]),
+    ),
+    "steps cut": (
+        "malformed initialiser",
+        payload("globals", b"\1\0\0\6\3\0\1"),
+        payload("globals", b"\1\0\0\6\3\0\1\0\1\x10"),
+    ),
     "i32 global": (
         INIT,
         changed(globals=[global_entry("i", False, integer(1 << 31))]),

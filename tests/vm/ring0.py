@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from build_guests import Builder
@@ -58,6 +60,7 @@ class Ring0:
 
     def __init__(self, machine: Machine, kernel: Kernel) -> None:
         self.machine = machine
+        self.kernel = kernel
         self._there: set[str] = set()
         machine.run(f"rm -rf {HERE}; mkdir -p {HERE}; chmod 1777 {HERE}", check=True)
         machine.copy_in(launcher(), HERE)
@@ -78,6 +81,21 @@ class Ring0:
     def remove(self) -> None:
         """rmmod, which fails while anything of a guest is left."""
         self.machine.run("rmmod wasm", check=True)
+
+    @contextlib.contextmanager
+    def pool(self, mib: int) -> Iterator[None]:
+        """The module with more executable memory, for guests of many megabytes."""
+        usual, large = self.module, wasm_module(self.kernel, pool_mb=mib)
+        self.remove()
+        self.module = self.machine.copy_in(large, f"{HERE}/pool")
+        self.insert()
+        try:
+            yield
+        finally:
+            self.kill_guests()
+            self.remove()
+            self.module = usual
+            self.insert()
 
     def check_leaks(self) -> None:
         """With kmemleak, the debug kernel's: nothing was allocated that nobody refers to any more."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import tarfile
 from pathlib import Path
@@ -144,7 +145,10 @@ def test_server(ring0: Ring0, name: str, requests: int) -> None:
         line = ring0.command(name, options=("--setting=listen=9",))
     except MissingToolchainError as error:
         pytest.skip(str(error))
-    before = ring0.totals()
-    result = ring0.machine.run(["python3", "-c", SERVE, *line], 280, env={"REQUESTS": str(requests)})
-    assert result.text.splitlines() == ["hello from /page", "hello from /after", "0 more descriptors", "status 0"]
-    assert ring0.totals()["host_calls"] - before["host_calls"] > 2 * requests
+    # Machine code of Go's is 10.5 MB, which is more than the module usually has room for.
+    with ring0.pool(32) if name == "go-server" else contextlib.nullcontext():
+        before = ring0.totals()
+        result = ring0.machine.run(["python3", "-c", SERVE, *line], 280, env={"REQUESTS": str(requests)})
+        expected = ["hello from /page", "hello from /after", "0 more descriptors", "status 0"]
+        assert result.text.splitlines() == expected
+        assert ring0.totals()["host_calls"] - before["host_calls"] > 2 * requests
