@@ -172,6 +172,9 @@ s64 wj_transfer(struct wj_process *p, int nr, s32 fd, u32 iov, u32 count, u64 of
 s64 wj_string_list_sizes(struct wj_process *p, const struct wj_strings *list, const u64 *a);
 s64 wj_string_list(struct wj_process *p, const struct wj_strings *list, const u64 *a);
 
+/* A loop over the strings of a list; i and s are the caller's. */
+#define wj_for_each_string(list, i, s) \
+	for (i = 0, s = (list)->bytes; i < (list)->count; i++, s += strlen(s) + 1)
 /* What follows `prefix` in a setting, or NULL. */
 const char *wj_setting_value(const char *setting, const char *prefix);
 /* A decimal number: what follows it, or NULL. */
@@ -180,6 +183,15 @@ const char *wj_setting_number(const char *s, u32 *ret);
 const char *wj_setting(struct wj_process *p, const char *prefix);
 /* Call the exported function that the settings name: 0, a trap, or -errno. */
 int wj_invoke_named(struct wj_process *p, const char *name);
+
+/* struct user_msghdr of linux/socket.h. */
+struct wj_msghdr {
+	u64 name;
+	u32 namelen, pad0;
+	u64 iov, iovlen, control, controllen;
+	u32 flags, pad1;
+};
+static_assert(sizeof(struct wj_msghdr) == 56, "struct user_msghdr of linux/socket.h");
 
 /* iovecs translated into scratch: user address of the native array, 0 with *err on failure. */
 u64 wj_iovec_user(struct wj_process *p, u32 address, u32 count, int *err);

@@ -22,9 +22,10 @@ const char *wj_setting_number(const char *s, u32 *ret)
 
 const char *wj_setting(struct wj_process *p, const char *prefix)
 {
-	const char *s = p->settings.bytes, *value;
+	const char *s, *value;
+	u32 i;
 
-	for (u32 i = 0; i < p->settings.count; i++, s += strlen(s) + 1) {
+	wj_for_each_string(&p->settings, i, s) {
 		value = wj_setting_value(s, prefix);
 		if (value)
 			return value;
@@ -49,16 +50,16 @@ static int hexadecimal(const char *s, u64 *ret)
 
 static int read_arguments(struct wj_process *p, const struct wj_func_type *type, u64 *values)
 {
-	const char *s = p->settings.bytes, *value;
-	u32 n = 0;
+	const char *s, *value;
+	u32 i, n = 0;
 
-	for (u32 i = 0; i < p->settings.count; i++, s += strlen(s) + 1) {
+	wj_for_each_string(&p->settings, i, s) {
 		value = wj_setting_value(s, "arg=");
 		if (value && (n == type->n_params || hexadecimal(value, &values[n++])))
 			return -EINVAL;
 	}
 	/* The upper half of an i32 is zero, whoever says otherwise. */
-	for (u32 i = 0; i < n; i++) {
+	for (i = 0; i < n; i++) {
 		if (type->params[i] != WJ_I64 && type->params[i] != WJ_F64)
 			values[i] = (u32)values[i];
 	}

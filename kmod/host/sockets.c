@@ -5,14 +5,6 @@
 #define MSG_CMSG_COMPAT 0x80000000
 #define MAX_CONTROL 4096	/* of a native message; SCM_RIGHTS of 253 descriptors fits */
 
-struct native_msghdr {
-	u64 name;
-	u32 namelen, pad0;
-	u64 iov, iovlen, control, controllen;
-	u32 flags, pad1;
-};
-static_assert(sizeof(struct native_msghdr) == 56, "struct user_msghdr of linux/socket.h");
-
 struct native_cmsghdr {
 	u64 len;
 	u32 level, type;
@@ -113,7 +105,7 @@ static s64 control_out(struct wj_process *p, u64 from, u64 size, u32 to, u32 roo
 static s64 send_message(struct wj_process *p, u32 fd, u32 message, u32 flags)
 {
 	u8 guest[WJ_EM_SIZEOF_msghdr];
-	struct native_msghdr native = { 0 };
+	struct wj_msghdr native = { 0 };
 	u64 scratch = wj_scratch_alloc(p, sizeof(native));
 	u32 control, control_size;
 	int err;
@@ -160,7 +152,7 @@ s64 wj_host_syscall_sendmsg(struct wj_process *p, const u64 *a)
 static s64 receive_message(struct wj_process *p, u32 fd, u32 message, u32 flags)
 {
 	u8 guest[WJ_EM_SIZEOF_msghdr];
-	struct native_msghdr native = { 0 };
+	struct wj_msghdr native = { 0 };
 	u64 scratch = wj_scratch_alloc(p, sizeof(native)), native_control = 0;
 	u32 control, room;
 	s64 ret, used = 0;

@@ -136,6 +136,17 @@ s64 wj_wasi_add(struct wj_process *p, s32 native, const char *preopened, u64 rig
 	return fd;
 }
 
+s64 wj_wasi_give(struct wj_process *p, s32 native, u64 rights, u64 inheriting, u32 to)
+{
+	s64 fd = wj_wasi_add(p, native, NULL, rights, inheriting);
+
+	if (fd < 0 || !wj_put_u32(p, to, fd))
+		return min(fd, (s64)0);
+	p->host->wasi->slots[fd].native = -1;
+	wj_sys(p, __NR_close, native, 0, 0, 0, 0, 0);
+	return -EFAULT;
+}
+
 s64 wj_host_wasip1_environ_sizes_get(struct wj_process *p, const u64 *a)
 {
 	return wj_string_list_sizes(p, &p->host->wasi->environment, a);
@@ -220,12 +231,14 @@ s64 wj_host_wasip1_fd_fdstat_set_flags(struct wj_process *p, const u64 *a)
 
 	if (err)
 		return err;
+	if (flags & ~31u)
+		return -EINVAL;
 	native = wj_sys(p, __NR_fcntl, d->native, WJ_EM_F_GETFL, 0, 0, 0, 0);
 	if (native < 0)
 		return native;
 	/* Linux cannot change how an open file is synchronised. */
 	if (flags & ~settable && !(native & WJ_EM_O_DSYNC))
-		return flags & ~31u ? -EINVAL : -EOPNOTSUPP;
+		return -EOPNOTSUPP;
 	native &= ~(WJ_EM_O_APPEND | WJ_EM_O_NONBLOCK);
 	native |= (flags & WJ_WASI_FDFLAGS_APPEND ? WJ_EM_O_APPEND : 0) |
 		  (flags & WJ_WASI_FDFLAGS_NONBLOCK ? WJ_EM_O_NONBLOCK : 0);
@@ -246,6 +259,12 @@ s64 wj_host_wasip1_fd_fdstat_set_rights(struct wj_process *p, const u64 *a)
 	return 0;
 }
 
+/* Up to the year 2554; a file's time may be any number. */
+static u64 nanoseconds(const struct wj_statx_time *time)
+{
+	return (u64)time->sec * 1000000000 + time->nsec;
+}
+
 s64 wj_wasi_filestat(struct wj_process *p, s32 native, bool unstable, u32 to)
 {
 	u8 stat[WJ_WASI_SIZEOF_filestat] = { 0 };
@@ -264,9 +283,9 @@ s64 wj_wasi_filestat(struct wj_process *p, s32 native, bool unstable, u32 to)
 	else
 		WJ_FIELD(stat, u64, WJ_WASI_OFF_filestat_nlink) = st.nlink;
 	WJ_FIELD(stat, u64, WJ_WASI_OFF_filestat_size - less) = st.size;
-	WJ_FIELD(stat, u64, WJ_WASI_OFF_filestat_atim - less) = st.atime.sec * 1000000000 + st.atime.nsec;
-	WJ_FIELD(stat, u64, WJ_WASI_OFF_filestat_mtim - less) = st.mtime.sec * 1000000000 + st.mtime.nsec;
-	WJ_FIELD(stat, u64, WJ_WASI_OFF_filestat_ctim - less) = st.ctime.sec * 1000000000 + st.ctime.nsec;
+	WJ_FIELD(stat, u64, WJ_WASI_OFF_filestat_atim - less) = nanoseconds(&st.atime);
+	WJ_FIELD(stat, u64, WJ_WASI_OFF_filestat_mtim - less) = nanoseconds(&st.mtime);
+	WJ_FIELD(stat, u64, WJ_WASI_OFF_filestat_ctim - less) = nanoseconds(&st.ctime);
 	return wj_put(p, to, stat, sizeof(stat) - less);
 }
 
@@ -496,6 +515,8 @@ s64 wj_host_wasip1_fd_readdir(struct wj_process *p, const u64 *a)
 		return err;
 	if (!scratch)
 		return -ENOMEM;
+	if ((u64)(u32)a[1] + room > 1ull << 32)	/* entries must not go on at address 0 */
+		return -EFAULT;
 	err = wj_sys(p, __NR_lseek, d->native, a[3], WJ_EM_SEEK_SET, 0, 0, 0);
 	while (err >= 0 && used < room) {
 		n = wj_sys(p, __NR_getdents64, d->native, scratch, READDIR_BLOCK, 0, 0, 0);
@@ -584,15 +605,15 @@ static int add_inherited(struct wj_process *p, const char *value, bool directory
 
 static int add_variables(struct wj_strings *to, const struct wj_strings *from, const char *prefix)
 {
-	const char *s = from->bytes;
-	u32 size = to->size;
+	const char *s;
+	u32 size = to->size, i;
 	char *bytes = wj_alloc(to->size + from->size + 1);
 
 	if (!bytes)
 		return -ENOMEM;
 	if (size)
 		memcpy(bytes, to->bytes, size);
-	for (u32 i = 0; i < from->count; i++, s += strlen(s) + 1) {
+	wj_for_each_string(from, i, s) {
 		const char *variable = wj_setting_value(s, prefix);
 
 		if (!variable)
@@ -611,8 +632,9 @@ int wj_wasi_init(struct wj_process *p)
 {
 	const struct wj_signal_action ignore = { .kind = WJ_SIGNAL_IGNORE };
 	struct wj_strings *environment = &p->host->wasi->environment;
-	const char *s = p->settings.bytes, *value;
 	struct wj_wasi_descriptor *slots;
+	const char *s, *value;
+	u32 mark = p->host->scratch_used, i;
 	bool closed[3];
 	int err = 0;
 	s64 fd;
@@ -627,15 +649,19 @@ int wj_wasi_init(struct wj_process *p)
 		closed[native] = wj_bad_fd(p, native) ||
 				 possible_rights(p, native, &slots[native].rights, &slots[native].inheriting);
 	}
-	for (u32 i = 0; i < p->settings.count && !err; i++, s += strlen(s) + 1) {
+	wj_for_each_string(&p->settings, i, s) {
 		if ((value = wj_setting_value(s, "dir=")))
 			err = add_inherited(p, value, true);
 		else if ((value = wj_setting_value(s, "listen=")))
 			err = add_inherited(p, value, false);
 		else if (wj_setting_value(s, "inherit-env"))
 			err = add_variables(environment, &p->envp, "");
+		if (err)
+			break;
+		p->host->scratch_used = mark;	/* what was asked about this descriptor */
 	}
-	for (u32 i = 0; i < 3; i++) {
+	p->host->scratch_used = mark;
+	for (i = 0; i < 3; i++) {
 		if (closed[i])
 			p->host->wasi->slots[i].native = -1;
 	}

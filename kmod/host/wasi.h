@@ -46,6 +46,8 @@ int wj_wasi_descriptor(struct wj_process *p, u32 fd, u64 rights, struct wj_wasi_
  * file can have.  The guest's number, or -errno: then it is closed.
  */
 s64 wj_wasi_add(struct wj_process *p, s32 native, const char *preopened, u64 rights, u64 inheriting);
+/* ... and tell the guest its number at `to`: 0, or -errno with the descriptor closed. */
+s64 wj_wasi_give(struct wj_process *p, s32 native, u64 rights, u64 inheriting, u32 to);
 u8 wj_wasi_filetype(struct wj_process *p, s32 native, u32 mode);
 s64 wj_wasi_fdstat(struct wj_process *p, s32 native, u64 rights, u64 inheriting, u32 to);
 s64 wj_wasi_filestat(struct wj_process *p, s32 native, bool unstable, u32 to);

@@ -384,15 +384,5 @@ s64 wj_host_wasip1_path_open(struct wj_process *p, const u64 *a)
 	    wanted & RIGHT(FD_READDIR))
 		fd = open_beneath(p, d->native, path.user, WJ_EM_O_DIRECTORY | (flags & WJ_EM_O_NOFOLLOW), 0);
 	path_deinit(&path);
-	if (fd >= 0)
-		fd = wj_wasi_add(p, fd, NULL, wanted, inheriting);
-	if (fd < 0)
-		return fd;
-	if (wj_put_u32(p, a[8], fd)) {
-		const u64 close[1] = { fd };
-
-		wj_host_wasip1_fd_close(p, close);
-		return -EFAULT;
-	}
-	return 0;
+	return fd < 0 ? fd : wj_wasi_give(p, fd, wanted, inheriting, a[8]);
 }

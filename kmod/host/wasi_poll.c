@@ -204,6 +204,9 @@ static s64 poll_oneoff(struct wj_process *p, const u64 *a, bool unstable)
 
 	if (!n || n > MAX_SUBSCRIPTIONS)
 		return -EINVAL;
+	/* Nor do they go on at address 0. */
+	if ((u64)(u32)a[0] + n * size > 1ull << 32 || (u64)(u32)a[1] + n * WJ_WASI_SIZEOF_event > 1ull << 32)
+		return -EFAULT;
 	subs = wj_alloc(n * sizeof(*subs));
 	if (!subs)
 		return -ENOMEM;
@@ -271,22 +274,19 @@ s64 wj_host_wasip1_sock_accept(struct wj_process *p, const u64 *a)
 	rights = d->inheriting;
 	fd = wj_sys(p, __NR_accept4, d->native, 0, 0,
 		    WJ_EM_SOCK_CLOEXEC | (flags ? WJ_EM_SOCK_NONBLOCK : 0), 0, 0);
-	if (fd >= 0)
-		fd = wj_wasi_add(p, fd, NULL, rights, rights);
-	return fd < 0 ? fd : wj_put_u32(p, a[2], fd);
+	return fd < 0 ? fd : wj_wasi_give(p, fd, rights, rights, a[2]);
 }
 
-/* struct user_msghdr of linux/socket.h with nothing but data. */
+/* A message of nothing but data. */
 static u64 message(struct wj_process *p, u32 iov, u32 count, int *err)
 {
-	u64 native[7] = { 0 }, scratch;
+	struct wj_msghdr native = { .iov = wj_iovec_user(p, iov, count, err), .iovlen = count };
+	u64 scratch;
 
-	native[2] = wj_iovec_user(p, iov, count, err);
-	native[3] = count;
 	if (*err)
 		return 0;
 	scratch = wj_scratch_alloc(p, sizeof(native));
-	*err = !scratch || wj_copy_to_user(scratch, native, sizeof(native)) ? -ENOMEM : 0;
+	*err = !scratch || wj_copy_to_user(scratch, &native, sizeof(native)) ? -ENOMEM : 0;
 	return scratch;
 }
 
@@ -295,7 +295,8 @@ s64 wj_host_wasip1_sock_recv(struct wj_process *p, const u64 *a)
 	struct wj_wasi_descriptor *d;
 	int err = wj_wasi_descriptor(p, a[0], RIGHT(FD_READ), &d);
 	u32 flags = a[3], native = 0;
-	u64 msg, answer[7];
+	struct wj_msghdr answer;
+	u64 msg;
 	u16 out;
 	s64 n;
 
@@ -313,9 +314,9 @@ s64 wj_host_wasip1_sock_recv(struct wj_process *p, const u64 *a)
 	n = wj_sys(p, __NR_recvmsg, d->native, msg, native, 0, 0, 0);
 	if (n < 0)
 		return n;
-	if (wj_copy_from_user(answer, msg, sizeof(answer)))
+	if (wj_copy_from_user(&answer, msg, sizeof(answer)))
 		return -EFAULT;
-	out = (u32)answer[6] & WJ_EM_MSG_TRUNC ? WJ_WASI_ROFLAGS_RECV_DATA_TRUNCATED : 0;
+	out = answer.flags & WJ_EM_MSG_TRUNC ? WJ_WASI_ROFLAGS_RECV_DATA_TRUNCATED : 0;
 	return wj_put_u32(p, a[4], n) || wj_put(p, a[5], &out, sizeof(out)) ? -EFAULT : 0;
 }
 

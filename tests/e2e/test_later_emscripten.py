@@ -23,7 +23,7 @@ def test_nginx(host: Host, guest: Callable[[str], Path], tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["times-3.1.69", "times-3.1.69-bigint"])
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kolkata", "UTC"])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "UTC"])
 def test_times(name: str, zone: str, host: Host, guest: Callable[[str], Path], tmp_path: Path) -> None:
     """As the native build prints it; i64 go to the host as two i32 or as one."""
     module = guest(name)

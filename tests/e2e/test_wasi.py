@@ -311,6 +311,8 @@ STATED = {
         poll other:4:9 => 28 0
         poll clock:9:1000:0:7 => 0 1 [7 error 28 type 0]
         raise 99 => 28
+        open 3 0 synced 1 0x3fffffff 0 2 => 0 fd 5
+        set_flags 5 66 => 28
         """,
     "clocks of the process": """
         clock_res 2 => 0 some
@@ -455,7 +457,42 @@ def test_every_call_is_made(guest: Guest) -> None:
     used |= {line.split()[0] for s in STATED.values() for line in lines(s).splitlines()}
     source = (Path(__file__).parents[1] / "guests" / "wasi" / "wasicalls.c").read_text()
     commands = set(re.findall(r'IS\("(\w+)"\)', source))
-    assert commands - used == {"race", "race_create"}  # test_wasi_escape.py
+    # test_wasi_escape.py; a test of its own
+    assert commands - used == {"race", "race_create", "accept_nowhere"}
+
+
+def test_hundreds_of_directories(host: Host, guest: Guest, fresh: Callable[[], Path]) -> None:
+    """What the host asks about each leaves nothing behind that later calls lack."""
+    top = fresh()
+    options = [f"--dir={top}::/{i}" for i in range(300)]
+    done = host.run(guest("wasicalls"), "prestat 302\nrename 302 file 3 dir/file", options=tuple(options))
+    assert done.stdout.decode().splitlines() == ["prestat 0 short 37 name 0 /299", "rename 0"]
+    assert (top / "dir" / "file").exists() and done.stderr == b""
+
+
+WRAPPING = """
+(module
+  (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_readdir" (func $readdir (param i32 i32 i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 65536)
+  (func (export "_start")
+    (call $exit (i32.or
+      (i32.or
+        (i32.ne (call $poll (i32.const 0xffffffd0) (i32.const 1024) (i32.const 2) (i32.const 512)) (i32.const 21))
+        (i32.ne (call $poll (i32.const 1024) (i32.const 0xffffffe0) (i32.const 2) (i32.const 512)) (i32.const 21)))
+      (i32.or
+        (i32.ne (call $readdir (i32.const 3) (i32.const 0xffffffe8) (i32.const 100) (i64.const 0) (i32.const 512))
+          (i32.const 21))
+        (i32.ne (i64.eqz (i64.load (i32.const 0))) (i32.const 1)))))))
+"""
+
+
+def test_arrays_do_not_go_on_at_address_0(host: Host, fresh: Callable[[], Path], tmp_path: Path) -> None:
+    """Of a memory of 4 GiB: the first entry would fit in its end, the next is beyond it."""
+    module = tmp_path / "wrapping.wasm"
+    module.write_bytes(wasmtime.wat2wasm(WRAPPING))
+    assert host.run(module, options=(f"--dir={fresh()}",)).returncode == 0
 
 
 def test_descriptors_do_not_run_out(host: Host, guest: Guest, fresh: Callable[[], Path]) -> None:
@@ -542,6 +579,17 @@ def connect(port: int, family: socket.AddressFamily = socket.AF_INET) -> socket.
 
     wait_until(attempt, "the guest listens")
     return found[0]
+
+
+def test_a_connection_that_cannot_be_told_of_is_closed(jit: Host, guest: Guest) -> None:
+    port = free_port()
+    process = jit.start(
+        guest("wasicalls"), "accept_nowhere 3\naccept 3 0", options=(f"--tcplisten=127.0.0.1:{port}",)
+    )
+    with connect(port) as first, connect(port):
+        assert first.recv(1) == b""
+        output, _ = process.communicate(timeout=60)
+    assert output.decode().splitlines() == ["accept_nowhere 21", "accept 0 fd 4"]
 
 
 def test_sockets(host: Host, guest: Guest, fresh: Callable[[], Path]) -> None:

@@ -289,40 +289,26 @@ def race(
     return done.stdout.decode(), done.stderr.decode()
 
 
-def test_race_for_a_directory(jit: Host, guest: Guest, tmp_path: Path) -> None:
-    """in/swap is a directory and a link to out/swap by turns."""
+@pytest.mark.parametrize(("command", "name"), [("race 20000", "file"), ("race_create 10000", "victim")])
+def test_race_for_a_directory(command: str, name: str, jit: Host, guest: Guest, tmp_path: Path) -> None:
+    """in/swap is a directory and a link to out/swap by turns.
+
+    race_create creates, truncates and removes a file whose name exists outside, too.
+    """
     make_tree(tmp_path)
     if not can_exchange(tmp_path):
         pytest.skip("the file system of the temporary directory cannot exchange two names")
     (tmp_path / "in" / "swap").mkdir()
-    (tmp_path / "in" / "swap" / "file").write_text("inside")
-    (tmp_path / "out" / "swap" / "file").write_text("outside")
+    if command.startswith("race "):
+        (tmp_path / "in" / "swap" / name).write_text("inside")
+    (tmp_path / "out" / "swap" / name).write_text("outside")
     (tmp_path / "in" / "other").symlink_to("../out/swap")
     before = state(tmp_path / "out")
     output, errors = race(
-        jit, guest("wasicalls"), tmp_path, "race 20000 3 swap/file", SWAPPER,
+        jit, guest("wasicalls"), tmp_path, f"{command} 3 swap/{name} both", SWAPPER,
         tmp_path / "in" / "swap", tmp_path / "in" / "other",
     )  # fmt: skip
-    assert output == "race leaked 0 opened some\n"
-    refused = int(errors.split()[3])
-    assert refused > 0, "the link was never met"
-    assert state(tmp_path / "out") == before
-
-
-def test_race_for_creating(jit: Host, guest: Guest, tmp_path: Path) -> None:
-    """The same, creating, truncating and removing a file whose name exists outside too."""
-    make_tree(tmp_path)
-    if not can_exchange(tmp_path):
-        pytest.skip("the file system of the temporary directory cannot exchange two names")
-    (tmp_path / "in" / "swap").mkdir()
-    (tmp_path / "out" / "swap" / "victim").write_text("outside")
-    (tmp_path / "in" / "other").symlink_to("../out/swap")
-    before = state(tmp_path / "out")
-    output, errors = race(
-        jit, guest("wasicalls"), tmp_path, "race_create 10000 3 swap/victim", SWAPPER,
-        tmp_path / "in" / "swap", tmp_path / "in" / "other",
-    )  # fmt: skip
-    assert output == "race_create leaked 0 opened some\n"
+    assert output == f"{command.split()[0]} leaked 0 opened some\n"
     assert int(errors.split()[3]) > 0, "the link was never met"
     assert state(tmp_path / "out") == before
 

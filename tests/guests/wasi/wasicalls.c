@@ -189,14 +189,15 @@ static void poll(char **words, uint32_t n)
 }
 
 /*
- * race N DIR PATH: open it N times; whatever could be opened must not be what is outside.
+ * race N DIR PATH [both]: open it N times, or as often as it takes until it was opened and refused;
+ * what could be opened must not be what is outside.
  * `create`: with creation and truncation, writing.
  */
-static void race(uint32_t n, uint32_t dir, struct text path, bool create)
+static void race(uint32_t n, uint32_t dir, struct text path, bool create, bool both)
 {
 	uint32_t opened = 0, leaked = 0, refused = 0, absent = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n || (both && !(opened && refused) && i < 1000 * n); i++) {
 		uint32_t fd, got = 0;
 		uint16_t err = raw_path_open(dir, 1, P(path.bytes), path.size, create ? 9 : 0,
 					     create ? 1 << 6 : 1 << 1, 0, 0, P(&fd));
@@ -440,9 +441,11 @@ static void run(char **w, uint32_t words)
 		transfer(err, n, false);
 	} else if (IS("shutdown")) {
 		printf(" %u", raw_sock_shutdown(a, number(w[2])));
+	} else if (IS("accept_nowhere")) {
+		printf(" %u", raw_sock_accept(a, 0, 0xfffffff0));
 	} else if (IS("race") || IS("race_create")) {
 		path = text(w[3]);
-		race(a, number(w[2]), path, IS("race_create"));
+		race(a, number(w[2]), path, IS("race_create"), n > 4);
 	} else if (IS("faults")) {
 		faults(a, number(w[2]));
 	} else {
