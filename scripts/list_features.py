@@ -44,11 +44,15 @@ FEATURES: Final = (
     "sign-ext", "mutable-globals", "bulk-memory", "nontrapping-fptoint", "multivalue", "reference-types",
     "extended-const", "atomics", "memory64",
 )  # fmt: skip
-_SIGN: Final = frozenset(f"i{size}.extend{part}_s" for size, part in ((32, 8), (32, 16), (64, 8), (64, 16), (64, 32)))
+_SIGN: Final = frozenset(
+    "i32.extend8_s i32.extend16_s i64.extend8_s i64.extend16_s i64.extend32_s".split()
+)
 _BULK: Final = frozenset(
     "memory.copy memory.fill memory.init data.drop table.copy table.init elem.drop".split()
 )
-_REFERENCES: Final = frozenset("ref.null ref.func ref.is_null table.get table.set table.grow table.fill".split())
+_REFERENCES: Final = frozenset(
+    "ref.null ref.func ref.is_null table.get table.set table.grow table.fill".split()
+)
 
 
 def used(module: Module) -> set[str]:
@@ -77,7 +81,8 @@ def used(module: Module) -> set[str]:
     ):
         found.add("mutable-globals")
     constants = [global_.init for global_ in module.globals]
-    constants += [segment.offset for segment in (*module.elements, *module.data_segments) if segment.offset]
+    constants += [segment.offset for segment in module.elements if segment.offset]
+    constants += [segment.offset for segment in module.data_segments if segment.offset]
     if any(kind == "expr" for kind, _ in constants):
         found.add("extended-const")
     return found
@@ -125,9 +130,9 @@ def table(builder: Builder) -> tuple[list[str], list[str]]:
 TEXT: Final = """\
 # What compilers emit by default
 
-`python3 scripts/list_features.py --write` derives this table from guests that the compilers make; a test compares.
-Used: the decoder meets it. Declared: only the module's target_features section has its name (Emscripten strips that
-section, Go writes none). All of it is accepted; SIMD and shared memories are refused by name.
+`python3 scripts/list_features.py --write` derives this table from guests that the compilers make; a test
+compares. Used: the decoder meets it. Declared: only the module's target_features section has its name
+(Emscripten strips that section, Go writes none). All of it is accepted; SIMD and shared memories are not.
 
 """
 
