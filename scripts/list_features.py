@@ -69,7 +69,7 @@ def used(module: Module) -> set[str]:
                 found.add("nontrapping-fptoint")
             elif name in _REFERENCES:
                 found.add("reference-types")
-            elif ".atomic." in name or name.startswith("memory.atomic"):
+            elif "atomic" in name:
                 found.add("atomics")
             elif name in ("block", "loop", "if") and instruction.immediates[0] >= 0:
                 found.add("multivalue")
@@ -103,27 +103,30 @@ def declared(module: Module) -> set[str]:
     return found
 
 
+def row(builder: Builder, name: str, guests: Sequence[str]) -> str:
+    """A line of the table.  Raises BuildError."""
+    by_use: set[str] = set()
+    by_name: set[str] = set()
+    for guest in guests:
+        for path in sorted(builder.result(guest).glob("*.wasm")):
+            module = decode(path.read_bytes())
+            by_use |= used(module)
+            by_name |= declared(module)
+    if unknown := by_name - set(FEATURES):
+        raise SystemExit(f"list_features: {name} declares {', '.join(sorted(unknown))}: add a column")
+    cells = ["used" if f in by_use else "declared" if f in by_name else "" for f in FEATURES]
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
 def table(builder: Builder) -> tuple[list[str], list[str]]:
     """Lines of the table, and which toolchains are missing, with reasons."""
     lines = ["| compiler | " + " | ".join(FEATURES) + " |", "|---" * (len(FEATURES) + 1) + "|"]
     missing = []
     for name, guests in TOOLCHAINS:
-        by_use: set[str] = set()
-        by_name: set[str] = set()
         try:
-            for guest in guests:
-                for path in sorted(builder.result(guest).glob("*.wasm")):
-                    module = decode(path.read_bytes())
-                    by_use |= used(module)
-                    by_name |= declared(module)
+            lines.append(row(builder, name, guests))
         except BuildError as error:
             missing.append(f"{name}: {error}")
-            continue
-        unknown = by_name - set(FEATURES)
-        if unknown:
-            raise SystemExit(f"list_features: {name} declares {', '.join(sorted(unknown))}: add a column")
-        cells = ["used" if f in by_use else "declared" if f in by_name else "" for f in FEATURES]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines, missing
 
 

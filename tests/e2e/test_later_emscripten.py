@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Host
+from tests.e2e.conftest import Host
 from tests.e2e.test_nginx import serve_plain
 
 pytestmark = pytest.mark.long
@@ -24,15 +24,13 @@ def test_nginx(host: Host, guest: Callable[[str], Path], tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["times-3.1.69", "times-3.1.69-bigint"])
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "UTC"])
-def test_times(name: str, zone: str, host: Host, guest: Callable[[str], Path], tmp_path: Path) -> None:
+def test_times(
+    name: str, zone: str, host: Host, guest: Callable[[str], Path], native: Callable[[str], Path], tmp_path: Path
+) -> None:
     """As the native build prints it; i64 go to the host as two i32 or as one."""
-    module = guest(name)
-    native = tmp_path / "native"
-    source = ROOT / "tests" / "guests" / "later" / "times.c"
-    subprocess.run(["gcc", "-O1", "-D_GNU_SOURCE", "-o", native, source], check=True)
     file = tmp_path / "file"
-    expected = subprocess.run([native, file], env={"TZ": zone}, capture_output=True, check=True).stdout
-    done = host.run(module, str(file), env={"TZ": zone})
+    expected = subprocess.run([native(name), file], env={"TZ": zone}, capture_output=True, check=True).stdout
+    done = host.run(guest(name), str(file), env={"TZ": zone})
     assert done.returncode == 0 and done.stderr == b""
     assert done.stdout.decode() == expected.decode()
     host.assert_engine()

@@ -92,19 +92,24 @@ def test_rust_grep(arguments: list[str], host: Host, program: Guest, tmp_path: P
     host.assert_engine()
 
 
+def json_files(top: Path) -> None:
+    """A dozen, always the same."""
+    state = b"json"
+    for i in range(12):
+        directory = top / f"d{i % 3}"
+        directory.mkdir(parents=True, exist_ok=True)
+        members = {}
+        for j in range(100):
+            state = hashlib.sha256(state).digest()
+            members[state.hex()[:9]] = [j, state[0] / 7, None, {"key": f"{state.hex()} ü"}, state[1] < 128]
+        (directory / f"{i}.json").write_text(json.dumps(members))
+
+
 @pytest.mark.long
 def test_go_jsontool(host: Host, program: Guest, tmp_path: Path) -> None:
     module = program("go-jsontool")
     for name in ("ours", "theirs", "native"):
-        state = b"json"
-        for i in range(12):
-            directory = tmp_path / name / f"d{i % 3}"
-            directory.mkdir(parents=True, exist_ok=True)
-            members = {}
-            for j in range(100):
-                state = hashlib.sha256(state).digest()
-                members[state.hex()[:9]] = [j, state[0] / 7, None, {"key": f"{state.hex()} ü"}, state[1] < 128]
-            (directory / f"{i}.json").write_text(json.dumps(members))
+        json_files(tmp_path / name)
     expected = subprocess.run([native(module), "."], cwd=tmp_path / "native", capture_output=True, check=True)
     assert expected.stdout.startswith(b"d0/0.json ") and b"12 files" in expected.stdout
     done = host.run(module, "/data", options=(f"--dir={tmp_path / 'ours'}::/data",), timeout=250)

@@ -34,12 +34,18 @@ FILES_VARIABLE = "PYWASMJIT_TEST_FILES"
 TEST_SECONDS = 900
 
 
+def source_of(name: str) -> Path:
+    """Of a test program, if there is such a file; what later Emscriptens build (NAME-VERSION) is in later/."""
+    path = SOURCES / f"{name}.c"
+    return path if path.exists() else SOURCES / "later" / f"{name.partition('-')[0]}.c"
+
+
 def build_native(name: str, directory: Path) -> Path:
     """A program of tests/guests, built by gcc."""
     target = directory / name
     if not target.exists():
         subprocess.run(
-            ["gcc", "-O2", "-std=gnu11", "-D_GNU_SOURCE", "-o", target, SOURCES / f"{name}.c"], check=True
+            ["gcc", "-O2", "-std=gnu11", "-D_GNU_SOURCE", "-o", target, source_of(name)], check=True
         )
     return target
 
@@ -54,7 +60,7 @@ def stage(directory: Path, guest: Callable[[str], Path], names: list[str]) -> No
         with open(launch.image_of(wasm.read_bytes(), lambda text: None), "rb") as image:
             image.seek(0)
             (where / "image").write_bytes(image.read())
-        if (SOURCES / f"{name}.c").exists():
+        if source_of(name).exists():
             build_native(name, where).rename(where / "native")
 
 

@@ -117,3 +117,10 @@ def test_compiler_errors_are_shown() -> None:
 )
 def test_c_number(value: int, text: str) -> None:
     assert gen_abi.c_number(value) == text
+
+
+@pytest.mark.long
+def test_later_emscripten_is_as_it_was() -> None:
+    """Emscripten 3.1.69's own answers, in its chroot."""
+    for name, text in gen_abi.generate_later(gen_abi.later_chroot()).items():
+        assert (HOST / name).read_text() == text, "run python3 scripts/gen_abi.py --later"

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
-from ring0 import HERE, Ring0
+from ring0 import HERE, Ring0, module_file
 from wasi_recipes import MissingToolchainError
 
-from tests.e2e import test_wasi, test_wasi_escape
+from tests.e2e import test_wasi, test_wasi_escape, test_wasi_languages
 
 SERVE = """
 import os, socket, sys, urllib.request
@@ -135,6 +136,45 @@ def test_hello(ring0: Ring0, name: str) -> None:
         pytest.skip(str(error))
     assert result.text.startswith("hello, world\nargument 1: one\nargument 2: two words\n")
     assert result.status == 7
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "arguments",
+    [["-i", "needle", "."], ["-c", "[0-9a-f]{3}7+ straw", "d1", "d2"], ["-v", "straw", "."], ["nothing at all", "."]],
+    ids=" ".join,
+)  # fmt: skip
+def test_rust_grep(ring0: Ring0, arguments: list[str], tmp_path: Path) -> None:
+    try:
+        native = module_file("rust-grep").with_name("native")
+    except MissingToolchainError as error:
+        pytest.skip(str(error))
+    top = tmp_path / "top"
+    test_wasi_languages.corpus(top)
+    there(ring0, tmp_path, ["top"])
+    expected = subprocess.run([native, *arguments], cwd=top, capture_output=True, text=True, check=False)
+    result = ring0.machine.run(["bash", "-c", command(ring0, "rust-grep", *arguments, directories=[(str(top), ".")])], 120)
+    assert (result.status, result.text) == (expected.returncode, expected.stdout)
+
+
+@pytest.mark.long
+def test_go_jsontool(ring0: Ring0, tmp_path: Path) -> None:
+    try:
+        native = module_file("go-jsontool").with_name("native")
+    except MissingToolchainError as error:
+        pytest.skip(str(error))
+    test_wasi_languages.json_files(tmp_path / "native")
+    test_wasi_languages.json_files(tmp_path / "top")
+    there(ring0, tmp_path, ["top"])
+    expected = subprocess.run([native, "."], cwd=tmp_path / "native", capture_output=True, text=True, check=True)
+    sums = "find . -name '*.gz' | sort | xargs sha256sum"
+    compressed = subprocess.run(sums, shell=True, cwd=tmp_path / "native", capture_output=True, text=True, check=True)
+    assert len(compressed.stdout.splitlines()) == 12
+    with ring0.pool(32):
+        line = command(ring0, "go-jsontool", ".", directories=[(f"{tmp_path}/top", ".")])
+        result = ring0.machine.run(["bash", "-c", line], 200)
+    assert (result.status, result.text) == (0, expected.stdout)
+    assert ring0.machine.run(f"cd {tmp_path}/top && {sums}", check=True).text == compressed.stdout
 
 
 @pytest.mark.parametrize(
