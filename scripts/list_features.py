@@ -44,6 +44,8 @@ FEATURES: Final = (
     "sign-ext", "mutable-globals", "bulk-memory", "nontrapping-fptoint", "multivalue", "reference-types",
     "extended-const", "atomics", "memory64",
 )  # fmt: skip
+# LLVM's names of parts: memory.copy and memory.fill alone; indices of tables that are padded to 5 bytes.
+PARTS: Final = {"bulk-memory-opt": "bulk-memory", "call-indirect-overlong": "reference-types"}
 _SIGN: Final = frozenset(
     "i32.extend8_s i32.extend16_s i64.extend8_s i64.extend16_s i64.extend32_s".split()
 )
@@ -99,7 +101,8 @@ def declared(module: Module) -> set[str]:
             prefix, (size, start) = module.data[pos], read_u32(module.data, pos + 1)
             pos = start + size
             if prefix == ord("+"):
-                found.add(module.data[start:pos].decode())
+                name = module.data[start:pos].decode()
+                found.add(PARTS.get(name, name))
     return found
 
 

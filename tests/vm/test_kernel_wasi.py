@@ -10,10 +10,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from ring0 import HERE, Ring0, module_file
+from ring0 import HERE, LAUNCHER, Ring0, module_file
 from wasi_recipes import MissingToolchainError
 
-from tests.e2e import test_wasi, test_wasi_escape, test_wasi_languages
+from pywasmjit import launch
+from tests.e2e import test_wasi, test_wasi_escape, test_wasi_languages, test_wasi_numbers
 
 SERVE = """
 import os, socket, sys, urllib.request
@@ -121,6 +122,19 @@ def test_escapes(ring0: Ring0, tmp_path: Path) -> None:
     test_wasi_escape.check(attempts, result.text.encode())
     assert ring0.machine.run(state, check=True).text == before
     assert ring0.totals()["host_calls"] - calls["host_calls"] > len(attempts)  # in ring 0, that is
+
+
+def test_numbers(ring0: Ring0, tmp_path: Path) -> None:
+    """Lengths, counts and offsets that no C library would pass."""
+    module, image = tmp_path / "numbers.wasm", tmp_path / "numbers.img"
+    module.write_bytes(test_wasi_numbers.module())
+    image.write_bytes(launch.lower(module.read_bytes(), lambda text: None))
+    (tmp_path / "top").mkdir()
+    there(ring0, tmp_path, ["top", module.name, image.name])
+    line = [LAUNCHER, "--host=kernel", "--setting=dir=20:/", f"--image={image}", f"--wasm={module}", "--", "numbers"]
+    result = ring0.machine.run(["bash", "-c", f"{shlex.join(line)} 20<{tmp_path}/top | od -An -v -tu4 -w4"])
+    found = [int(word) for word in result.text.split()]
+    assert found == [errno for _, _, errno in test_wasi_numbers.CALLS]
 
 
 @pytest.mark.parametrize(("number", "status"), [(6, 128 + 6), (9, 128 + 9), (15, 128 + 15)])
