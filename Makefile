@@ -192,4 +192,4 @@ bench-nginx: setup
 ## bench-ring0    instructions per operation of guests in ring 0 against native programs, in a virtual machine
 .PHONY: bench-ring0
 bench-ring0: setup
-	$(PYTHON) bench/ring0.py --wall --memory
+	$(PYTHON) bench/ring0.py --wall --memory --start

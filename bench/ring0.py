@@ -4,7 +4,8 @@
 Instructions per operation, under QEMU's -icount in a machine with Linux 6.1; equal from run to
 run. String instructions count per 8 bytes or so (no erms). nginx is Debian's own against the guest
 built from the same source; its split by address comes from a plugin of QEMU (ring0/split.c). Wall
-times under plain TCG, interleaved, beside them with --wall; memory per idle guest with --memory.
+times under plain TCG, interleaved, beside them with --wall; memory per idle guest with --memory; how
+long it takes from power-on to a page served from ring 0, and insmod alone, with --start.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -249,9 +251,39 @@ def memory(programs: Programs) -> None:
             print(f"memory of an idle process, {what}: {(available[0] - available[-1]) / many:.0f} KiB")
 
 
+def start(programs: Programs) -> None:
+    """Seconds from power-on, and of insmod alone; the clock is the host's."""
+    work = programs.native.parent
+    boots, modules, pages = [], [], []
+    for _ in range(3):
+        begin = time.monotonic()
+        with Machine(lifetime=600) as machine:
+            boots.append(time.monotonic() - begin)
+            for path, target in (
+                *((path, target) for target, path in programs.files().items()),
+                (work / "nginx.conf", "/etc/nginx.conf"),
+                (work / "1k", "/srv/1k"),
+                (work / "passwd", "/etc/passwd"),
+                (work / "group", "/etc/group"),
+            ):
+                if path.is_file() and target.split("/")[1] not in ("usr", "lib", "lib64"):
+                    copied = machine.copy_in(path)
+                    machine.run(f"mkdir -p {os.path.dirname(target)}; mv {copied} {target}", check=True)
+            module = machine.copy_in(programs.module)
+            begin = time.monotonic()
+            machine.run(f"insmod {module}", check=True)
+            modules.append(time.monotonic() - begin)
+            machine.run(START_NGINX.format(command=guest("nginx")), timeout=120, check=True)
+            pages.append(time.monotonic() - begin)
+    print(
+        f"\nboot {statistics.median(boots):.1f} s, insmod {statistics.median(modules):.2f} s,"
+        f" from insmod to the first page {statistics.median(pages):.2f} s"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("wall", "memory"):
+    for name in ("wall", "memory", "start"):
         parser.add_argument(f"--{name}", action="store_true")
     arguments = parser.parse_args()
     builder = Builder(default_root(), os.cpu_count() or 1, lambda line: print(line, file=sys.stderr))
@@ -263,6 +295,8 @@ def main() -> None:
             wall(programs)
         if arguments.memory:
             memory(programs)
+        if arguments.start:
+            start(programs)
 
 
 if __name__ == "__main__":

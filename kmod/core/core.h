@@ -85,7 +85,12 @@ void wj_store_destroy(struct wj_store *store);	/* destroys what is left of its i
 int wj_instance_create(struct wj_store *store, struct wj_image *image, enum wj_engine engine,
 		       const struct wj_extern *imports, void *user, struct wj_error *error, struct wj_instance **ret);
 void wj_instance_destroy(struct wj_instance *inst);
-void *wj_instance_user(struct wj_instance *inst);	/* `user` given above: struct wj_process */
+/* `user` given above: struct wj_process.  Every host call begins with this. */
+#define WJ_INSTANCE_USER 6	/* its place in struct wj_instance, in words */
+static inline void *wj_instance_user(struct wj_instance *inst)
+{
+	return ((void **)inst)[WJ_INSTANCE_USER];
+}
 struct wj_image *wj_instance_image(struct wj_instance *inst);
 
 bool wj_image_exports(const struct wj_image *image, const char *name);
@@ -119,7 +124,10 @@ int wj_global_get(struct wj_instance *inst, u32 index, u64 *value, u8 *type);
 int wj_global_set(struct wj_instance *inst, u32 index, u64 value);
 
 /* The word that guest code polls; any bit set calls wj_poll. */
-u32 *wj_poll_flags(struct wj_instance *inst);
+static inline u32 *wj_poll_flags(struct wj_instance *inst)
+{
+	return *(u32 **)inst;
+}
 int wj_poll_if_due(struct wj_instance *inst);	/* 0 or a trap */
 
 /* Where the last trap of this instance happened, innermost first. */

@@ -518,7 +518,7 @@ void wj_add_frame(struct wj_instance *inst, u32 function, u32 offset)
 		inst->frames[inst->n_frames++] = (struct wj_frame){ function, offset };
 }
 
-static int call_import(struct wj_instance *inst, u32 import, u64 *args)
+int wj_call_import(struct wj_instance *inst, u32 import, u64 *args)
 {
 	const struct wj_binding *binding = &inst->bindings[import];
 	const struct wj_func_type *type = &inst->image->types[inst->image->functions[import].type];
@@ -539,11 +539,6 @@ static int call_import(struct wj_instance *inst, u32 import, u64 *args)
 	return 0;
 }
 
-int wj_call_import(struct wj_instance *inst, u32 import, u64 *args)
-{
-	return call_import(inst, import, args);
-}
-
 int wj_call(struct wj_instance *inst, u32 func, u64 *args)
 {
 	const struct wj_func_type *type;
@@ -560,7 +555,7 @@ int wj_call(struct wj_instance *inst, u32 func, u64 *args)
 	if (!inst->depth++)
 		inst->n_frames = 0;
 	if (func < inst->image->n_imported_functions)
-		trap = call_import(inst, func, args);
+		trap = wj_call_import(inst, func, args);
 	else if (inst->engine == WJ_ENGINE_JIT)
 		trap = wj_jit_call(inst, func, args);
 	else
@@ -630,11 +625,6 @@ int wj_call_table(struct wj_instance *inst, u32 element, const struct wj_func_ty
 		return WJ_TRAP_OUT_OF_MEMORY;
 	trap = wj_find_element(inst, 0, element, type_id, &callee, &index);
 	return trap ? trap : wj_call(callee, index, args);
-}
-
-void *wj_instance_user(struct wj_instance *inst)
-{
-	return inst->user;
 }
 
 struct wj_image *wj_instance_image(struct wj_instance *inst)
@@ -729,11 +719,6 @@ int wj_global_set(struct wj_instance *inst, u32 index, u64 value)
 	clean_values(1, &inst->image->globals[index].type, &value);
 	inst->globals[index]->value = value;
 	return 0;
-}
-
-u32 *wj_poll_flags(struct wj_instance *inst)
-{
-	return inst->poll_flags;
 }
 
 u32 wj_backtrace(struct wj_instance *inst, struct wj_frame *frames, u32 max)

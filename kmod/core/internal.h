@@ -201,6 +201,7 @@ struct wj_instance {
 	u64 host_sp;		/* stack pointer to run host functions on */
 	u64 guest_sp;		/* guest's while a host function runs */
 	u64 entry_sp;		/* where a trap unwinds to: guest stack pointer at the innermost entry */
+	void *user;
 	u64 trap_pc;		/* machine address where the last trap happened */
 	u64 trap_sp;
 	u32 trap;		/* enum wj_trap of the unwinding in progress */
@@ -208,7 +209,6 @@ struct wj_instance {
 	struct wj_memory *memory;
 	struct wj_image *image;
 	struct wj_store *store;
-	void *user;
 	enum wj_engine engine;
 	u32 ref_base;		/* reference of function 0 */
 	u32 refs;
@@ -231,6 +231,9 @@ struct wj_instance {
 	u32 n_held;
 	struct wj_interp_code *interp;	/* block offsets, when engine is the interpreter */
 };
+
+static_assert(!offsetof(struct wj_instance, poll_flags), "wj_poll_flags");
+static_assert(offsetof(struct wj_instance, user) == WJ_INSTANCE_USER * 8, "wj_instance_user");
 
 /* A distinct function type of the store; its id is its index. */
 struct wj_store_type {

@@ -110,7 +110,7 @@ struct wj_jit {
 	u32 *type_stubs;	/* per type: slow path of CALL_INDIRECT, 0 if not used */
 	struct wj_list sites, fixups, relocs;
 	struct wj_list tables, literals;	/* u32 targets, u64 values */
-	u32 enter, resume, trap, fault, poll, poll_return, import, runtime, element, call_type;
+	u32 enter, resume, trap, fault, poll, poll_return, import, other_import, runtime, element, call_type;
 	u32 traps[WJ_TRAP_STACK_EXHAUSTED + 1];	/* stubs by trap, those that code raises */
 	u32 clear_bhb, functions_end;
 

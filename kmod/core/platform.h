@@ -108,6 +108,12 @@ int wj_breathe(void);
 /* Nanoseconds of a clock that is never set, for figures. */
 u64 wj_clock_ns(void);
 
+/*
+ * A clock that native programs read without a system call, as clock_gettime numbers them; false:
+ * not one of those.
+ */
+bool wj_clock_read(int id, s64 *sec, s64 *nsec);
+
 /* Random bytes for offsets and blinding. */
 void wj_random(void *dst, size_t size);
 

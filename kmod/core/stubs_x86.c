@@ -139,9 +139,18 @@ static void host_return(struct wj_jit *j)
 	wj_jit_return(j);
 }
 
+static void call_through(struct wj_jit *j, u8 reg)
+{
+	if (j->mitigations & WJ_MITIGATE_RETPOLINE)
+		wj_jit_reloc(j, WJ_RELOC_EXTERNAL, wj_x86_call(&j->e), 0, wj_indirect_thunk(reg));
+	else
+		wj_x86_rr(&j->e, X86_INDIRECT, X86_CALL_RM, reg);
+}
+
 /*
- * A routine that calls `function` on the stack of the host and returns to guest code with its
- * result in eax.  Arguments are in rdi, rsi, rdx, (r11 for) rcx, r8; host_sp is 16-byte aligned.
+ * A routine that calls `function`, or NULL: the host function r11 points to, on the stack of the
+ * host and returns to guest code with its result in eax.  Arguments are in rdi, rsi, rdx, (r11 for)
+ * rcx, r8; host_sp is 16-byte aligned.
  */
 static void host_call(struct wj_jit *j, const void *function, bool fourth)
 {
@@ -156,7 +165,10 @@ static void host_call(struct wj_jit *j, const void *function, bool fourth)
 	mov(j, RDI, R14);
 	if (fourth)
 		mov(j, RCX, R11);
-	call_c(j, function);
+	if (function)
+		call_c(j, function);
+	else
+		call_through(j, R11);
 	host_return(j);
 }
 
@@ -215,10 +227,7 @@ static void emit_enter(struct wj_jit *j)
 	if (j->floats)
 		wj_x86_rm(e, X86_LDMXCSR, X86_LDMXCSR_DIGIT, wj_mem(WJ_RIP, (s32)(j->start + WJ_C_MXCSR)));
 	stac(j);
-	if (j->mitigations & WJ_MITIGATE_RETPOLINE)
-		wj_jit_reloc(j, WJ_RELOC_EXTERNAL, wj_x86_call(e), 0, wj_indirect_thunk(RCX));
-	else
-		wj_x86_rr(e, X86_INDIRECT, X86_CALL_RM, RCX);
+	call_through(j, RCX);
 	clac(j);
 	load_field(j, RSP, offsetof(struct wj_instance, host_sp));
 	wj_x86_pop(e, RSI);
@@ -377,6 +386,9 @@ void wj_jit_stubs(struct wj_jit *j)
 	/* For the stubs below, whose argument array is above the return address. */
 	j->import = j->e.pos;
 	wj_x86_rm(&j->e, X86_LEA | X86_W, RDX, wj_mem(RSP, 8));
+	host_call(j, NULL, false);
+	j->other_import = j->e.pos;
+	wj_x86_rm(&j->e, X86_LEA | X86_W, RDX, wj_mem(RSP, 8));
 	host_call(j, wj_call_import, false);
 	j->element = j->e.pos;
 	wj_x86_rm(&j->e, X86_LEA | X86_W, R8, wj_mem(RSP, 8));
@@ -422,7 +434,7 @@ static u32 begin_array(struct wj_jit *j, const struct wj_func_type *type)
 	return size;
 }
 
-/* eax: the trap, or 0 and results are in the array. */
+/* eax: the trap, or 0 and results are in the array, with upper halves of any kind. */
 static void end_array(struct wj_jit *j, const struct wj_func_type *type, u32 size)
 {
 	u32 i, at;
@@ -430,6 +442,8 @@ static void end_array(struct wj_jit *j, const struct wj_func_type *type, u32 siz
 	wj_x86_rr(&j->e, X86_MOV, RAX, RCX);
 	wj_x86_rr(&j->e, X86_TEST, RCX, RCX);
 	at = wj_x86_jcc(&j->e, X86_NE, false);
+	/* The host went on after traps of guest functions it called, if any: no backtrace (ecx is 0). */
+	wj_x86_rm(&j->e, X86_MOV, RCX, field(offsetof(struct wj_instance, n_frames)));
 	for (i = 1; i < type->n_results; i++) {
 		bool wide = type->results[i] == WJ_I64 || type->results[i] == WJ_F64;
 
@@ -459,12 +473,24 @@ static void end_array(struct wj_jit *j, const struct wj_func_type *type, u32 siz
 void wj_jit_import_stub(struct wj_jit *j, u32 import)
 {
 	const struct wj_func_type *type = &j->image->types[j->image->functions[import].type];
-	u32 size;
+	s32 binding = (s32)(j->layout.bindings + import * sizeof(struct wj_binding));
+	u32 size, other, end;
 
 	endbr(j);
 	size = begin_array(j, type);
-	wj_x86_mov_imm(&j->e, RSI, import, true);
+	load_field(j, R11, binding + offsetof(struct wj_binding, host));
+	wj_x86_rr(&j->e, X86_TEST | X86_W, R11, R11);
+	other = wj_x86_jcc(&j->e, X86_E, false);
+	load_field(j, RSI, binding + offsetof(struct wj_binding, data));
+	wj_x86_rm(&j->e, X86_ALU_IMM8 | X86_W, X86_ALU_ADD, field(offsetof(struct wj_instance, stats.host_calls)));
+	wj_imm8(&j->e, 1);
 	wj_x86_call_to(&j->e, j->import);
+	end = wj_x86_jmp(&j->e, false);
+	wj_patch32(&j->e, other, j->e.pos);
+	/* Another instance's function, or nobody's. */
+	wj_x86_mov_imm(&j->e, RSI, import, true);
+	wj_x86_call_to(&j->e, j->other_import);
+	wj_patch32(&j->e, end, j->e.pos);
 	end_array(j, type, size);
 }
 

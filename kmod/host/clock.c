@@ -98,9 +98,12 @@ u64 wj_double_bits(s64 value, int shift)
 
 s64 wj_read_clock(struct wj_process *p, u32 id, int nr, struct wj_timespec64 *ts)
 {
-	u64 scratch = wj_scratch_alloc(p, sizeof(*ts));
+	u64 scratch;
 	s64 ret;
 
+	if (nr == __NR_clock_gettime && wj_clock_read((s32)id, &ts->sec, &ts->nsec))
+		return 0;
+	scratch = wj_scratch_alloc(p, sizeof(*ts));
 	if (!scratch)
 		return -ENOMEM;
 	ret = wj_sys(p, nr, (s32)id, scratch, 0, 0, 0, 0);

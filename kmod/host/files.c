@@ -68,16 +68,6 @@ s64 wj_transfer(struct wj_process *p, int nr, s32 fd, u32 iov, u32 count, u64 of
 	return n < 0 ? n : wj_put_u32(p, ret_address, n);
 }
 
-s64 wj_host_wasi_fd_read(struct wj_process *p, const u64 *a)
-{
-	return wj_transfer(p, __NR_read, a[0], a[1], a[2], 0, a[3]);
-}
-
-s64 wj_host_wasi_fd_write(struct wj_process *p, const u64 *a)
-{
-	return wj_transfer(p, __NR_write, a[0], a[1], a[2], 0, a[3]);
-}
-
 s64 wj_host_wasi_fd_pread(struct wj_process *p, const u64 *a)
 {
 	return wj_transfer(p, __NR_pread64, a[0], a[1], a[2], a[3], a[4]);

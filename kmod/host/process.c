@@ -3,7 +3,10 @@
  * A guest process from binding to its end: imports, entry, exit, reports of traps; and the one
  * function through which every host call goes.
  */
+#include "quick.h"
 #include "host.h"
+#include "pass.h"
+#include "transfer.h"
 #include "trace.h"
 #include "wj_resolv.h"
 #include "wj_tz.h"
@@ -85,27 +88,11 @@ static __always_inline enum result_kind result_kind(const char *module, const ch
 		RESULT_PLAIN;
 }
 
-/*
- * Every host call of a guest ends up here, in a copy for each import: so the handler is called
- * directly, and what is known of its result costs nothing.
- */
-static __always_inline int dispatch(struct wj_instance *inst, const struct wj_import_line *line, u64 *args,
-				    wj_handler handler, enum result_kind kind, char result)
+/* What every host call ends with: `ret`, native, as the guest wants it. */
+static __always_inline int finish(struct wj_instance *inst, u64 *args, s64 ret, enum result_kind kind, char result)
 {
 	struct wj_process *p = wj_instance_user(inst);
-	struct wj_host_state *h = p->host;
-	u32 mark = h->scratch_used;
-	s64 ret;
 
-	p->steps = 0;
-	if (unlikely(p->trace))
-		wj_trace_call(p, line, args);
-	WJ_TRACE_HOST_ENTER(line->name);
-	ret = handler(p, args);
-	WJ_TRACE_HOST_EXIT(line->name, ret);
-	h->scratch_used = mark;
-	if (unlikely(p->trace))
-		wj_trace_return(p, line, args, ret);
 	if (unlikely(p->unwind))
 		return p->unwind;
 	if (kind == RESULT_NEGATIVE_ERRNO && unlikely(ret < 0 && ret >= -4095))
@@ -114,12 +101,105 @@ static __always_inline int dispatch(struct wj_instance *inst, const struct wj_im
 		ret = unlikely(ret < 0) ? wj_guest_errno(-ret) : 0;
 	args[0] = result == 'i' ? (u32)ret : (u64)ret;
 	/* Handlers run here, where nothing of the call is left to do, and not after its steps. */
-	return wj_poll_if_due(inst);
+	return unlikely(wj_quick_work_due(inst)) ? wj_poll(inst) : 0;
 }
+
+static __attribute__((__noinline__)) int finish_pass(struct wj_instance *inst, u64 *args, u32 nr, s64 ret)
+{
+	ret = wj_quick_end(wj_instance_user(inst), nr, ret);
+	return finish(inst, args, ret, RESULT_NEGATIVE_ERRNO, 'i');
+}
+
+/* With everything that somebody who looks on may see. */
+static __attribute__((__noinline__)) int dispatch_long(struct wj_instance *inst, const struct wj_import_line *line,
+						    u64 *args, wj_handler handler, enum result_kind kind,
+						    char result)
+{
+	struct wj_process *p = wj_instance_user(inst);
+	u32 mark = p->host->scratch_used;
+	s64 ret;
+
+	p->steps = 0;
+	if (unlikely(p->trace))
+		wj_trace_call(p, line, args);
+	WJ_TRACE_HOST_ENTER(line->name);
+	ret = handler(p, args);
+	WJ_TRACE_HOST_EXIT(line->name, ret);
+	p->host->scratch_used = mark;
+	if (unlikely(p->trace))
+		wj_trace_return(p, line, args, ret);
+	return finish(inst, args, ret, kind, result);
+}
+
+/*
+ * Every host call of a guest ends up here, in a copy for each import: so the handler is called
+ * directly, and what is known of its result costs nothing.
+ */
+static __always_inline int dispatch(struct wj_instance *inst, const struct wj_import_line *line, u64 *args,
+				    wj_handler handler, enum result_kind kind, char result)
+{
+	struct wj_process *p = wj_instance_user(inst);
+	u32 mark = p->host->scratch_used;
+	s64 ret;
+
+	if (unlikely(p->trace || wj_quick_tracing()))
+		return dispatch_long(inst, line, args, handler, kind, result);
+	p->steps = 0;
+	ret = handler(p, args);
+	p->host->scratch_used = mark;
+	return finish(inst, args, ret, kind, result);
+}
+
+/* The same for what is one system call: without a function of its own, mostly. */
+static __always_inline int dispatch_pass(struct wj_instance *inst, const struct wj_import_line *line, u64 *args,
+					 wj_handler handler, u32 nr, const char *kinds, u32 n)
+{
+	struct wj_process *p = wj_instance_user(inst);
+	u64 native[6];
+	long ret;
+
+	p->steps = 0;
+	if (unlikely(p->trace || wj_quick_tracing() || !wj_pass_arguments(p, kinds, args, native)))
+		return dispatch_long(inst, line, args, handler, RESULT_NEGATIVE_ERRNO, 'i');
+	switch (wj_quick_sys(p, nr, n, native, &ret)) {
+	case WJ_QUICK_DONE:
+		break;
+	case WJ_QUICK_MADE:
+		return finish_pass(inst, args, nr, ret);
+	case WJ_QUICK_LONG:
+		return dispatch_long(inst, line, args, handler, RESULT_NEGATIVE_ERRNO, 'i');
+	}
+	args[0] = (u32)ret;
+	return 0;
+}
+
+/*
+ * The handlers that pass.def makes.  Those that it does not are declared twice here, those that it
+ * does are defined, too: so for each handler `nr` is 0 or what pass.def says, plus one.
+ */
+struct pass {
+	u32 nr, n;
+	char kinds[7];
+};
+#define IMPORT(module, name, signature, handler, origin) static const struct pass pass_##handler;
+#include "imports.def"
+#undef IMPORT
+#define WASI(name, signature, handler) static const struct pass pass_##handler;
+#define WASI_UNSTABLE(name, signature, handler) static const struct pass pass_##handler;
+#include "wasi.def"
+#undef WASI_UNSTABLE
+#undef WASI
+#define PASS(handler, system_call, kinds) \
+	static const struct pass pass_##handler = { __NR_##system_call + 1, sizeof(kinds) - 1, kinds };
+#include "pass.def"
+#undef PASS
 
 #define CALL(function, module, name, signature, handler) \
 	static int function(struct wj_instance *inst, void *data, u64 *args) \
 	{ \
+		if (pass_##handler.nr && result_kind(module, name) == RESULT_NEGATIVE_ERRNO && signature[0] == 'i') \
+			return dispatch_pass(inst, data, args, wj_host_##handler, pass_##handler.nr - 1, \
+					     pass_##handler.kinds, pass_##handler.n); \
 		return dispatch(inst, data, args, wj_host_##handler, result_kind(module, name), signature[0]); \
 	}
 

@@ -39,7 +39,7 @@ extern u8 wj_pool[] __weak;
 #define SLICE		(CHUNK / 8)
 #define OWN_ENTRIES	1024u
 #define INT3		0xcc
-#define TRAMPOLINE	16u
+#define TRAMPOLINE	32u
 
 static struct exception_table_entry table[CHUNKS * SLICE + OWN_ENTRIES];
 static struct exception_table_entry *slices;	/* that of chunk 0 */
@@ -188,6 +188,7 @@ int wj_exec_alloc(struct wj_exec *exec, size_t size)
 	err = wj_quota_chunks(c->arena->quota, count, CHUNKS);
 	if (err)
 		return err;
+	c->arena->code = true;
 	mutex_lock(&lock);
 	wipe_dirty();
 	at = bitmap_find_next_zero_area(used, CHUNKS, 0, count, 0);
@@ -247,7 +248,7 @@ void wj_exec_free(struct wj_exec *exec)
 
 void wj_exec_free_all(struct wj_arena *arena)
 {
-	for (u32 i = 0; i < CHUNKS; i++) {
+	for (u32 i = 0; i < CHUNKS && arena->code; i++) {
 		if (READ_ONCE(owners[i]) == arena)
 			release(i);
 	}
@@ -259,11 +260,45 @@ void wj_pool_show(struct seq_file *m)
 		   bitmap_weight(used, CHUNKS) * (size_t)CHUNK);
 }
 
-/* endbr64; jmp target */
-int wj_pool_trampolines(const unsigned long *targets, u32 count, const void **ret)
+static bool put_branch(u8 *at, u8 opcode, const u8 *place, unsigned long target)
+{
+	long distance = target - ((unsigned long)place + 5);
+
+	*at++ = opcode;
+	*(int *)at = distance;
+	return distance == (int)distance;
+}
+
+/*
+ * endbr64; jmp target, or
+ * endbr64; push rbp; mov rbp, rsp; mov rsp, rsi; call target; leave; ret
+ */
+static bool put_trampoline(u8 *at, const u8 *place, unsigned long target, bool change)
+{
+	static const u8 enter[] = { 0x55, 0x48, 0x89, 0xe5, 0x48, 0x89, 0xf4 };
+	static const u8 endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+	u8 *start = at;
+
+	memcpy(at, endbr, sizeof(endbr));
+	at += sizeof(endbr);
+	if (!change)
+		return put_branch(at, 0xe9, place + (at - start), target);
+	memcpy(at, enter, sizeof(enter));
+	at += sizeof(enter);
+	if (!put_branch(at, 0xe8, place + (at - start), target))
+		return false;
+	at += 5;
+	*at++ = 0xc9;
+	if (wj_mitigations() & WJ_MITIGATE_RETHUNK)
+		return put_branch(at, 0xe9, place + (at - start), (unsigned long)wj_return_thunk());
+	*at = 0xc3;
+	return true;
+}
+
+int wj_pool_trampolines(const unsigned long *targets, u32 count, bool change, const void **ret)
 {
 	u8 *to = wj_pool + trampolines * TRAMPOLINE, *code;
-	int err;
+	int err = 0;
 
 	if (count > CHUNK / TRAMPOLINE - trampolines)
 		return -ENOSPC;
@@ -271,20 +306,13 @@ int wj_pool_trampolines(const unsigned long *targets, u32 count, const void **re
 	if (!code)
 		return -ENOMEM;
 	memset(code, INT3, count * TRAMPOLINE);
-	for (u32 i = 0; i < count; i++) {
-		static const u8 start[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0xe9 };
-		u8 *at = code + i * TRAMPOLINE;
-		long distance = targets[i] - (unsigned long)(to + i * TRAMPOLINE + sizeof(start) + 4);
-
-		if (distance != (int)distance) {
-			kvfree(code);
-			return -ERANGE;
-		}
-		memcpy(at, start, sizeof(start));
-		*(int *)(at + sizeof(start)) = distance;
+	for (u32 i = 0; i < count && !err; i++) {
 		ret[i] = to + i * TRAMPOLINE;
+		if (!put_trampoline(code + i * TRAMPOLINE, ret[i], targets[i], change))
+			err = -ERANGE;
 	}
-	err = write_pool(to, code, count * TRAMPOLINE);
+	if (!err)
+		err = write_pool(to, code, count * TRAMPOLINE);
 	kvfree(code);
 	if (!err)
 		trampolines += count;

@@ -8,7 +8,7 @@
  * however deeply nested, and the ioctl can return to the launcher: wj_switch.
  *
  *	task stack	ioctl -> run_loop			   system calls
- *			  | ^  wj_switch			     ^ wj_call_on
+ *			  | ^  wj_switch			     ^ trampoline
  *	host stack	  v |  wj_process_run -> wj_call ...  dispatch -> wj_sys
  *	guest stack				   main() ... write()
  *
@@ -42,6 +42,7 @@
 struct wj_arena {
 	struct list_head allocations;
 	struct wj_quota *quota;		/* of the user who made it: a reference */
+	bool code;			/* owned chunks of the pool at some time */
 };
 
 /*
@@ -167,7 +168,7 @@ struct wj_file {
 	kuid_t spare_user;
 };
 
-/* symbols.c: functions of the kernel, as trampolines; NULL where there are none. */
+/* symbols.c: functions of the kernel, as trampolines that change the stack; NULL where there are none. */
 extern const void *wj_task_work_run, *wj_blkcg_throttle;
 
 /* The context whose guest the current task runs right now, or is loading; else NULL. */
@@ -205,13 +206,31 @@ static inline void wj_pause(struct wj_context *c)
 	current->flags &= ~PF_VCPU;
 }
 void wj_fpu_reload(void);
-static inline void wj_continue(struct wj_context *c)
+/* Without looking whether registers are to be loaded again: for wj_sys_finish. */
+static inline void wj_resume(struct wj_context *c)
 {
 	current->flags |= PF_VCPU;
 	c->fpu_live = true;
 	barrier();
+}
+static inline void wj_continue(struct wj_context *c)
+{
+	wj_resume(c);
 	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
 		wj_fpu_reload();
+}
+
+/* On the host stack; the arguments are in c->regs, and wj_continue has not been called yet. */
+static __always_inline long wj_on_task_stack(struct wj_context *c, const void *entry)
+{
+	long (*call)(const struct pt_regs *regs, u64 sp) = entry;
+	long ret;
+
+	c->counts.system_calls++;
+	wj_pause(c);
+	ret = call(&c->regs, c->task_sp & ~15ull);
+	wj_resume(c);
+	return ret;
 }
 
 /* tick.c: see there; _start with preemption disabled, wherever a guest comes to run. */
@@ -247,7 +266,7 @@ void wj_quota_free_chunks(struct wj_quota *q, u32 count);
 /* symbols.c: functions that the kernel does not export, as trampolines in the pool. */
 int wj_symbols_init(void);
 extern const void *wj_syscall_entries[NR_syscalls];
-/* long (const struct pt_regs *), or NULL */
+/* long (const struct pt_regs *, u64 stack), or NULL: see wj_pool_trampolines */
 static inline const void *wj_syscall_entry(unsigned int nr)
 {
 	return nr < NR_syscalls ? wj_syscall_entries[array_index_nospec(nr, NR_syscalls)] : NULL;
@@ -256,8 +275,11 @@ static inline const void *wj_syscall_entry(unsigned int nr)
 /* exec.c */
 int wj_pool_init(void);
 void wj_pool_deinit(void);
-/* Code that jumps to the targets, for the module's own use; stays. */
-int wj_pool_trampolines(const unsigned long *targets, u32 count, const void **ret);
+/*
+ * Code that jumps to the targets, for the module's own use; stays.  `change`: code that calls them
+ * on the stack that the second argument is, a multiple of 16, with one argument.
+ */
+int wj_pool_trampolines(const unsigned long *targets, u32 count, bool change, const void **ret);
 void wj_exec_free_all(struct wj_arena *arena);
 struct seq_file;
 void wj_pool_show(struct seq_file *m);
@@ -272,13 +294,14 @@ void wj_arena_deinit(struct wj_arena *arena);	/* frees code, too */
 /* switch.S */
 void wj_switch(u64 *save, u64 sp);
 void wj_switch_start(void);
-long wj_call_on(const void *function, void *argument, u64 sp);
 
 /* run.c */
 void wj_run_guest(struct wj_context *c);	/* at the bottom of the host stack */
 void wj_run_child(struct wj_context *c);	/* of a fork */
 /* The body of WJ_IOC_RUN: `c` is RUNNING.  What the ioctl returns. */
 long wj_run(struct wj_context *c);
+/* The end of a system call, on the host stack: work is due, or `ret` says to make it again. */
+long wj_sys_finish(struct wj_context *c, unsigned int nr, long ret);
 /* On the host stack: a system call, without looking at signals or filters. */
 long wj_sys_direct(struct wj_context *c, unsigned int nr, const u64 args[6]);
 /*

@@ -6,6 +6,7 @@
 #include <linux/mman.h>
 #include <linux/random.h>
 #include <linux/slab.h>
+#include <linux/time_namespace.h>
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
@@ -50,6 +51,7 @@ void wj_free(void *p)
 int wj_arena_init(struct wj_arena *arena)
 {
 	INIT_LIST_HEAD(&arena->allocations);
+	arena->code = false;
 	arena->quota = wj_quota_get();
 	return arena->quota ? 0 : -ENOMEM;
 }
@@ -139,15 +141,47 @@ int wj_stack_get(struct wj_process *p, u64 *limit, u64 *top)
 	return 0;
 }
 
+static unsigned long reserve(u64 size)
+{
+	return vm_mmap(NULL, 0, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, 0);
+}
+
+/*
+ * fork and exit look at each 2 MiB of a GiB in which anything is. So small guests lie in the last
+ * part of one in which there is nothing else, and where the reservation ends there is nothing, too:
+ * the GiB after it is left free, where the kernel puts what is mapped next.
+ */
+#define SMALL_GUEST	(64ul << 20)
+
 int wj_memory_reserve(u64 *base)
 {
-	unsigned long at = vm_mmap(NULL, 0, WJ_RESERVE, PROT_NONE,
-				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, 0);
+	const u64 total = WJ_RESERVE + 3 * PUD_SIZE;
+	unsigned long at = reserve(total), start = ALIGN(at, PUD_SIZE) + PUD_SIZE - SMALL_GUEST;
 
-	if (IS_ERR_VALUE(at))
-		return at;
-	*base = at;
+	if (IS_ERR_VALUE(at)) {
+		/* Perhaps a limit: then without. */
+		at = reserve(WJ_RESERVE);
+		if (IS_ERR_VALUE(at))
+			return at;
+		*base = at;
+		return 0;
+	}
+	vm_munmap(at, start - at);
+	vm_munmap(start + WJ_RESERVE, at + total - (start + WJ_RESERVE));
+	*base = start;
 	return 0;
+}
+
+/*
+ * What a guest begins with, data, stack and the start of its heap, is used here and there, and
+ * written after each fork: a huge page would be split then, and 512 entries copied each time.
+ * What it asks for later is memory like any other.
+ */
+static void small_pages(struct wj_context *c, u64 base, u64 size)
+{
+	const u64 args[6] = { base, size, MADV_NOHUGEPAGE };
+
+	wj_sys_direct(c, __NR_madvise, args);	/* fails where there are no huge pages */
 }
 
 int wj_memory_grow(u64 base, u64 old_size, u64 new_size)
@@ -164,7 +198,11 @@ int wj_memory_grow(u64 base, u64 old_size, u64 new_size)
 	else
 		at = vm_mmap(NULL, base + old_size, new_size - old_size, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0);
-	return IS_ERR_VALUE(at) ? (int)at : 0;
+	if (IS_ERR_VALUE(at))
+		return at;
+	if (!c->started)
+		small_pages(c, base, new_size);
+	return 0;
 }
 
 /* A context that is destroyed leaves it to the mm, which need not be current's by then. */
@@ -323,6 +361,34 @@ int wj_move_user(u64 dst, u64 src, size_t size)
 u64 wj_clock_ns(void)
 {
 	return ktime_get_ns();
+}
+
+/* Those of the vDSO. */
+bool wj_clock_read(int id, s64 *sec, s64 *nsec)
+{
+	struct timespec64 ts;
+
+	switch (id) {
+	case CLOCK_REALTIME:
+		ktime_get_real_ts64(&ts);
+		break;
+	case CLOCK_REALTIME_COARSE:
+		ktime_get_coarse_real_ts64(&ts);
+		break;
+	case CLOCK_MONOTONIC:
+		ktime_get_ts64(&ts);
+		timens_add_monotonic(&ts);
+		break;
+	case CLOCK_MONOTONIC_COARSE:
+		ktime_get_coarse_ts64(&ts);
+		timens_add_monotonic(&ts);
+		break;
+	default:
+		return false;
+	}
+	*sec = ts.tv_sec;
+	*nsec = ts.tv_nsec;
+	return true;
 }
 
 void wj_random(void *dst, size_t size)

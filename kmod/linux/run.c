@@ -86,6 +86,13 @@ u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event, enum wj_pl
 	}
 }
 
+static void call_on_task_stack(struct wj_context *c, const void *function)
+{
+	void (*call)(void *unused, u64 sp) = function;
+
+	call(NULL, c->task_sp & ~15ul);
+}
+
 /*
  * Work other than scheduling is due.  What most often is, the last step of closing a file, can be
  * done here as well as on the way to user mode (resume_user_mode_work); all else is left to that.
@@ -99,9 +106,9 @@ static void see_to_work(struct wj_context *c)
 		smp_mb__after_atomic();
 		wj_pause(c);
 		if (READ_ONCE(current->task_works))
-			wj_call_on(wj_task_work_run, NULL, c->task_sp);
+			call_on_task_stack(c, wj_task_work_run);
 		if (wj_blkcg_throttle)
-			wj_call_on(wj_blkcg_throttle, NULL, c->task_sp);
+			call_on_task_stack(c, wj_blkcg_throttle);
 		wj_continue(c);
 		due = READ_ONCE(current_thread_info()->flags) & LAUNCHER_WORK;
 	}
@@ -145,26 +152,25 @@ static __always_inline void set_arguments(struct wj_context *c, u64 a, u64 b, u6
 /* Where there is no host stack to leave yet. */
 long wj_sys_direct(struct wj_context *c, unsigned int nr, const u64 args[6])
 {
-	long (*entry)(const struct pt_regs *) = wj_syscall_entry(nr);
+	long (*entry)(const struct pt_regs *regs, u64 sp) = wj_syscall_entry(nr);
 
 	if (!entry)
 		return -ENOSYS;
 	c->counts.system_calls++;
 	set_arguments(c, args[0], args[1], args[2], args[3], args[4], args[5]);
-	return entry(&c->regs);
+	/* On this stack, below what it takes to call something. */
+	return entry(&c->regs, (current_stack_pointer - 64) & ~15ul);
 }
 
 /* The arguments are in c->regs. */
-static __always_inline long sys_on_task_stack(struct wj_context *c, unsigned int nr)
+static long sys_on_task_stack(struct wj_context *c, unsigned int nr)
 {
 	const void *entry = wj_syscall_entry(nr);
 	long ret;
 
 	if (unlikely(!entry))
 		return -ENOSYS;
-	c->counts.system_calls++;
-	wj_pause(c);
-	ret = wj_call_on(entry, &c->regs, c->task_sp);
+	ret = wj_on_task_stack(c, entry);
 	wj_continue(c);
 	return ret;
 }
@@ -222,10 +228,15 @@ static noinline long sys_slow(struct wj_context *c, unsigned int nr, bool made, 
 	}
 }
 
+long wj_sys_finish(struct wj_context *c, unsigned int nr, long ret)
+{
+	wj_continue(c);
+	return sys_slow(c, nr, true, ret);
+}
+
 long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c_, u64 d, u64 e, u64 f)
 {
 	struct wj_context *c = p->platform;
-	bool made = false;
 	s64 ret = 0;
 
 	if (unlikely(!c->started))
@@ -233,15 +244,12 @@ long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c_, u64 d, u64 e, u6
 	if (unlikely(wj_answered(c, &ret)))
 		return ret;
 	set_arguments(c, a, b, c_, d, e, f);
-	if (likely(!wj_syscall_work())) {
-		ret = sys_on_task_stack(c, nr);
-		/* ERESTARTSYS 512 .. ERESTART_RESTARTBLOCK 516 */
-		if (likely(!need_resched() &&
-			   (u64)ret + ERESTART_RESTARTBLOCK > ERESTART_RESTARTBLOCK - ERESTARTSYS))
-			return ret;
-		made = true;
-	}
-	return sys_slow(c, nr, made, ret);
+	if (unlikely(wj_syscall_work()))
+		return sys_slow(c, nr, false, 0);
+	ret = sys_on_task_stack(c, nr);
+	if (likely(!need_resched() && (u64)ret + ERESTART_RESTARTBLOCK > ERESTART_RESTARTBLOCK - ERESTARTSYS))
+		return ret;
+	return sys_slow(c, nr, true, ret);
 }
 
 static void ended(struct wj_context *c, int trap)

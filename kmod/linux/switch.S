@@ -38,20 +38,6 @@ SYM_CODE_START(wj_switch_start)
 	ud2
 SYM_CODE_END(wj_switch_start)
 
-/* long wj_call_on(void *function, void *argument, u64 sp): call it on another stack. */
-SYM_FUNC_START(wj_call_on)
-	pushq %rbp
-	movq %rsp, %rbp
-	movq %rdx, %rsp
-	andq $-16, %rsp
-	movq %rdi, %rax
-	movq %rsi, %rdi
-	CALL_NOSPEC rax
-	movq %rbp, %rsp
-	popq %rbp
-	RET
-SYM_FUNC_END(wj_call_on)
-
 /*
  * size_t wj_user_fill(u64 dst, u8 byte, size_t size)
  * size_t wj_user_move_up(u64 dst, u64 src, size_t size)

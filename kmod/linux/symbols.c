@@ -30,7 +30,7 @@ static int find_lookup(void)
 	}
 	address = (unsigned long)probe.addr;
 	unregister_kprobe(&probe);
-	err = wj_pool_trampolines(&address, 1, &entry);
+	err = wj_pool_trampolines(&address, 1, false, &entry);
 	if (!err)
 		lookup = entry;
 	return err;
@@ -44,7 +44,7 @@ static int find_syscalls(void)
 		pr_err("wasm: sys_call_table not found: the kernel needs CONFIG_KALLSYMS_ALL\n");
 		return -ENOENT;
 	}
-	return wj_pool_trampolines(entries, NR_syscalls, wj_syscall_entries);
+	return wj_pool_trampolines(entries, NR_syscalls, true, wj_syscall_entries);
 }
 
 const void *wj_task_work_run, *wj_blkcg_throttle;
@@ -64,7 +64,7 @@ static int find_work(void)
 		unsigned long address = lookup(wanted[i].name);
 
 		if (address)
-			err = wj_pool_trampolines(&address, 1, wanted[i].ret);
+			err = wj_pool_trampolines(&address, 1, true, wanted[i].ret);
 	}
 	return err;
 }
@@ -154,11 +154,12 @@ int wj_symbols_init(void)
 {
 	int err = find_lookup();
 
+	/* First: trampolines return through one. */
+	if (!err)
+		err = find_thunks();
 	if (!err)
 		err = find_syscalls();
 	if (!err)
 		err = find_work();
-	if (!err)
-		err = find_thunks();
 	return err;
 }

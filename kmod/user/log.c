@@ -72,6 +72,15 @@ void wj_log(const char *format, ...)
 	syscall3(__NR_write, 2, (long)line.text, line.used);
 }
 
+/* There is no vDSO here: every clock is a system call. */
+bool wj_clock_read(int id, s64 *sec, s64 *nsec)
+{
+	(void)id;
+	(void)sec;
+	(void)nsec;
+	return false;
+}
+
 u64 wj_clock_ns(void)
 {
 	struct __kernel_timespec now = { 0 };

@@ -432,12 +432,16 @@ __asm__(".text\n"
 	"thunk_rcx: call 2f\n"
 	"1: pause; lfence; jmp 1b\n"
 	"2: mov %rcx, (%rsp)\n"
-	"thunk_return: ret\n");
-extern const u8 thunk_rcx[], thunk_return[];
+	"thunk_return: ret\n"
+	"thunk_r11: call 2f\n"
+	"1: pause; lfence; jmp 1b\n"
+	"2: mov %r11, (%rsp)\n"
+	"ret\n");
+extern const u8 thunk_rcx[], thunk_r11[], thunk_return[];
 
 const void *wj_indirect_thunk(unsigned int reg)
 {
-	return reg == 1 ? thunk_rcx : NULL;
+	return reg == 1 ? thunk_rcx : reg == 11 ? thunk_r11 : NULL;
 }
 
 const void *wj_return_thunk(void)

@@ -52,7 +52,7 @@ def cgroup(ring0: Ring0) -> Iterator[str]:
 
 def pool(ring0: Ring0, *needles: str) -> tuple[int, int | None, list[int]]:
     """How many chunks of the pool hold code, where it starts, and which bytes are in it."""
-    address = ring0.machine.run("grep ' wj_pool' /proc/kallsyms", check=True).text.split()[0]
+    address = ring0.machine.run("grep -w wj_pool /proc/kallsyms", check=True).text.split()[0]
     size = str(ring0.totals()["pool_bytes"])
     text = ring0.machine.run(["python3", "-c", KCORE, address, size, *needles], check=True).text
     found = re.fullmatch(r"used (\d+) start (-?\d+) seen ?([\d ]*)\n", text)
@@ -102,7 +102,7 @@ def test_executable_memory_is_never_writable_and_ac_never_set_in_c(
 ) -> None:
     module = kbuild.build_module(kernel.headers, tmp_path / "guard.ko", source=HERE_ON_THE_HOST / "guard",
                                  paths=("Kbuild", "guard.c"))
-    address = ring0.machine.run("grep ' wj_pool' /proc/kallsyms", check=True).text.split()[0]
+    address = ring0.machine.run("grep -w wj_pool /proc/kallsyms", check=True).text.split()[0]
     size = ring0.totals()["pool_bytes"]
     ring0.machine.run(f"insmod {ring0.machine.copy_in(module, HERE)} pool=0x{address} size={size}", check=True)
     try:
