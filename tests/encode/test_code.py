@@ -49,14 +49,14 @@ def images() -> dict[str, bytes]:
         case
         for op in isa.OPS
         if op.format in test_memory.FORMATS
-        for case in test_memory.prepared(op)[0][::11]
+        for case in list(test_memory.functions(op))[::11]
     ]
     samples = [sample_image(sample) for sample in SAMPLES]
     first, callee = samples[0].functions
     merged = replace(samples[0], functions=[first, callee, *(image.functions[0] for image in samples[1:])])
     return {
         "equal": test_equal.image_of(equal).build(),
-        "memory": test_memory.image_of(memory),
+        "memory": test_memory.image_of(memory, test_memory.PAGES),
         "samples": merged.build(),
         "control": control_image().build(),
     }
