@@ -40,8 +40,8 @@ PLANTED = {
         "for (i = 0; i < WJ_IREGS - WJ_FIRST_CALLEE_SAVED; i++) {",
     ),
     "rotation in the interpreter": ("interp.c", "CASE(I32_ROTR_IMM, rotl32(R32(a), -IMM32))", "CASE(I32_ROTR_IMM, rotl32(R32(a), IMM32))"),
-    "last byte of memory": ("interp.c", "address + size > inst->memory->size ||\n\t    wj_copy_from_user", "address + size > inst->memory->size + 1 ||\n\t    wj_copy_from_user"),
-    "atomic exchange": ("interp.c", "\t\tvalue = old - operand;", "\t\tvalue = operand - old;"),
+    "last byte of memory": ("interp.c", "address + size <= inst->memory->size;", "address + size < inst->memory->size;"),
+    "atomic subtraction": ("interp.c", "return old - operand;", "return operand - old;"),
 }  # fmt: skip
 
 
@@ -58,15 +58,25 @@ def modules_until_found(most: int) -> int:
     return 0
 
 
+def planted(name: str) -> str:
+    """The file's text with the mistake."""
+    file, right, wrong = PLANTED[name]
+    source = (CORE / file).read_text()
+    assert source.count(right) == 1, "the source has changed: plant it anew"
+    return source.replace(right, wrong)
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_mistakes_have_a_place(name: str) -> None:
+    assert planted(name)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", PLANTED)
 def test_planted_mistake_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file, right, wrong = PLANTED[name]
     shutil.copytree(CORE, tmp_path / "core")
-    source = (CORE / file).read_text()
-    assert source.count(right) == 1, "the source has changed: plant it anew"
-    (tmp_path / "core" / file).write_text(source.replace(right, wrong))
+    (tmp_path / "core" / PLANTED[name][0]).write_text(planted(name))
     monkeypatch.setenv("WJ_CORE", str(tmp_path / "core"))
     monkeypatch.setenv("WJ_BUILD", str(tmp_path / "build"))
     found = modules_until_found(MOST)
