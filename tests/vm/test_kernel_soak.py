@@ -47,7 +47,7 @@ def test_soak(kernel: Kernel, preempt: str) -> None:
         machine.run(command, check=True, timeout=60)
         machine.run("until curl -s -o /dev/null http://127.0.0.1:8080/; do sleep 0.1; done", timeout=30, check=True)
         load = machine.popen(
-            f"wrk -t1 -c{CONNECTIONS} -d{SECONDS}s -H 'Connection: close' http://127.0.0.1:8080/index.html"
+            f"wrk -t1 -c{CONNECTIONS} -d{SECONDS}s --timeout 30s -H 'Connection: close' http://127.0.0.1:8080/index.html"
         )
         end = time.monotonic() + SECONDS
         turns = kills = 0
