@@ -77,16 +77,23 @@ test: setup check guests
 
 E2E_IN_VM := $(addprefix tests/e2e/test_,nginx.py dns.py programs.py lua.py sqlite.py hostile_guests.py)
 
+# On Debian's other kernels; all of it in test-long.
+ON_OTHER_KERNELS := $(addprefix tests/vm/test_kernel_,guests.py nginx.py)
+
 ## test-vm        kernels in virtual machines; tests/e2e with its guests in ring 0
 .PHONY: test-vm
 test-vm: setup guests
 	scripts/timed.sh "make test-vm" $(PYTHON) -m pytest -q tests/vm -m "not long"
+	PYWASMJIT_TEST_KERNELS=6.12,5.10 scripts/timed.sh "make test-vm, other kernels" \
+		$(PYTHON) -m pytest -q $(ON_OTHER_KERNELS) -m "not long"
 	scripts/timed.sh "make test-vm, tests/e2e in ring 0" $(PYTHON) -m pytest -q $(E2E_IN_VM) --host=vm -m "not long"
 
 ## test-long      what takes long: soak, fuzzing, the debug kernel
 .PHONY: test-long
 test-long: setup guests
 	scripts/timed.sh "make test-long" $(PYTHON) -m pytest -q -m long
+	PYWASMJIT_TEST_KERNELS=5.10,6.12,6.1-rt,bookworm-backports,trixie-backports scripts/timed.sh \
+		"make test-long, other kernels" $(PYTHON) -m pytest -q tests/vm/test_kernel_*.py -m "not long"
 	for kernel in $$(echo $${PYWASMJIT_TEST_KERNELS:-6.1,6.12} | tr , ' '); do \
 		scripts/timed.sh "make test-long, tests/e2e on $$kernel" \
 			$(PYTHON) -m pytest -q tests/e2e --host=vm --kernel=$$kernel || exit; \

@@ -24,7 +24,7 @@ void wj_fpu_reload(void)
 
 	local_irq_save(flags);
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
-		switch_fpu_return();
+		((void (*)(void))wj_switch_fpu_return)();
 	local_irq_restore(flags);
 }
 

@@ -170,6 +170,7 @@ struct wj_file {
 
 /* symbols.c: functions of the kernel, as trampolines that change the stack; NULL where there are none. */
 extern const void *wj_task_work_run, *wj_blkcg_throttle;
+extern const void *wj_switch_fpu_return;	/* on this stack */
 
 /* The context whose guest the current task runs right now, or is loading; else NULL. */
 DECLARE_PER_CPU(struct wj_context *, wj_current);

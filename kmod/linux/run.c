@@ -16,8 +16,15 @@
 #include "kernel.h"
 #include "../core/internal.h"
 
+/* Somebody else shall run; lazily: at the latest on the way to user mode. */
+#ifdef TIF_NEED_RESCHED_LAZY
+#define RESCHED_WORK (_TIF_NEED_RESCHED | _TIF_NEED_RESCHED_LAZY)
+#else
+#define RESCHED_WORK _TIF_NEED_RESCHED
+#endif
+
 /* What the kernel would see to before it returned to user mode, scheduling aside. */
-#define LAUNCHER_WORK (EXIT_TO_USER_MODE_WORK & ~_TIF_NEED_RESCHED)
+#define LAUNCHER_WORK (EXIT_TO_USER_MODE_WORK & ~RESCHED_WORK)
 
 u32 wj_poll_mask(void)
 {
@@ -37,8 +44,13 @@ static bool work_is_simple(void)
 		return false;
 #endif
 #ifdef CONFIG_RSEQ
+#ifdef WJ_HAVE_RSEQ_DATA
+	if (current->rseq.event.has_rseq)
+		return false;
+#else
 	if (current->rseq)
 		return false;
+#endif
 #endif
 #ifdef CONFIG_KEYS_REQUEST_CACHE
 	if (current->cached_requested_key)
@@ -130,7 +142,7 @@ int wj_poll(struct wj_instance *inst)
 	c->counts.polls++;
 	/* Without this a guest that never blocks would hold up synchronize_rcu_tasks() for all. */
 	cond_resched_tasks_rcu_qs();
-	if (need_resched())
+	if (READ_ONCE(current_thread_info()->flags) & RESCHED_WORK)
 		schedule();
 	if (!c->started)
 		return fatal_signal_pending(current) ? WJ_TRAP_INTERRUPTED : 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Changing stacks, and copies inside user memory. */
 #include <linux/linkage.h>
+#include <linux/objtool.h>
 #include <asm/asm.h>
 #include <asm/nospec-branch.h>
 #include <asm/smap.h>
@@ -28,15 +29,18 @@ SYM_FUNC_START(wj_switch)
 	popq %rbp
 	RET
 SYM_FUNC_END(wj_switch)
+STACK_FRAME_NON_STANDARD wj_switch
 
 /* The first to run on a new stack: rbx is the function, rbp its argument; it never returns. */
-SYM_CODE_START(wj_switch_start)
+SYM_FUNC_START(wj_switch_start)
+	ANNOTATE_NOENDBR		/* wj_switch returns to it */
 	movq %rbp, %rdi
 	xorl %ebp, %ebp
 	movq %rbx, %rax
 	CALL_NOSPEC rax
 	ud2
-SYM_CODE_END(wj_switch_start)
+SYM_FUNC_END(wj_switch_start)
+STACK_FRAME_NON_STANDARD wj_switch_start
 
 /*
  * size_t wj_user_fill(u64 dst, u8 byte, size_t size)

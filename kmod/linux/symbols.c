@@ -47,24 +47,31 @@ static int find_syscalls(void)
 	return wj_pool_trampolines(entries, NR_syscalls, true, wj_syscall_entries);
 }
 
-const void *wj_task_work_run, *wj_blkcg_throttle;
+const void *wj_task_work_run, *wj_blkcg_throttle, *wj_switch_fpu_return;
 
-static int find_work(void)
+static int find_functions(void)
 {
 	static const struct {
 		const char *name;
 		const void **ret;
+		bool change, needed;
 	} wanted[] = {
-		{ "task_work_run", &wj_task_work_run },
-		{ "blkcg_maybe_throttle_current", &wj_blkcg_throttle },
+		{ "task_work_run", &wj_task_work_run, true, false },
+		{ "blkcg_maybe_throttle_current", &wj_blkcg_throttle, true, false },
+		/* Exported, but in newer kernels to KVM alone. */
+		{ "switch_fpu_return", &wj_switch_fpu_return, false, true },
 	};
 	int err = 0;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(wanted) && !err; i++) {
 		unsigned long address = lookup(wanted[i].name);
 
-		if (address)
-			err = wj_pool_trampolines(&address, 1, true, wanted[i].ret);
+		if (address) {
+			err = wj_pool_trampolines(&address, 1, wanted[i].change, wanted[i].ret);
+		} else if (wanted[i].needed) {
+			pr_err("wasm: %s not found: this kernel is newer than the module knows\n", wanted[i].name);
+			err = -ENOENT;
+		}
 	}
 	return err;
 }
@@ -160,6 +167,6 @@ int wj_symbols_init(void)
 	if (!err)
 		err = find_syscalls();
 	if (!err)
-		err = find_work();
+		err = find_functions();
 	return err;
 }

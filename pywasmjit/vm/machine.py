@@ -43,6 +43,8 @@ from pywasmjit.vm.packages import Kernel
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BOOT_TIMEOUT = 180.0
+# Kernel arguments with which systemd is the first process, and the shell one of its services.
+SYSTEMD = ("pywasmjit.systemd", "systemd.unit=pywasmjit.service", "net.ifnames=0")
 # How much longer than the guest's own timeout the host waits before it calls the guest hung.
 _GRACE = 30.0
 _READY = b"pywasmjit: shell ready\n"

@@ -36,18 +36,29 @@ class Suite:
     codename: str
     # Libraries that the suite's kbuild programs need and an older host (bookworm) does not have.
     libraries: tuple[str, ...] = ()
+    flavour: str = "cloud"
+
+    @property
+    def meta_packages(self) -> tuple[str, str]:
+        """What always depends on the newest image and its headers."""
+        return (f"linux-image-{self.flavour}-amd64", f"linux-headers-{self.flavour}-amd64")
 
 
+_TRIXIE_LIBRARIES = ("libc6", "libelf1t64", "zlib1g", "libzstd1")
+# Those named after a suite are whatever is the newest there.
 SUITES = {
     "5.10": Suite("bullseye"),
     "6.1": Suite("bookworm"),
-    "6.12": Suite("trixie", ("libc6", "libelf1t64", "zlib1g", "libzstd1")),
+    "6.12": Suite("trixie", _TRIXIE_LIBRARIES),
+    "bookworm-backports": Suite("bookworm-backports"),
+    "trixie-backports": Suite("trixie-backports", (*_TRIXIE_LIBRARIES, "libssl3t64")),
+    "6.1-rt": Suite("bookworm", flavour="rt"),
 }
 DEFAULT_SERIES = "6.1"
 DEBUG_SERIES = "debug"  # not Debian's: built by vm.debugkernel
-META_PACKAGES = ("linux-image-cloud-amd64", "linux-headers-cloud-amd64")
+_BACKPORTS = "-backports"
 # Of what the meta packages depend on, only these are unpacked.
-_WANTED = re.compile(r"linux-(image|headers|kbuild|compiler)-[^ ,|()]+")
+_WANTED = re.compile(r"linux-(image|binary|modules|base|headers|kbuild|compiler)-[^ ,|()]+")
 # Programs linked against a newer glibc than the oldest supported host's are wrapped.
 _HOST_GLIBC_MINOR = 36
 
@@ -120,10 +131,11 @@ def _fetch(series: str, directory: Path) -> str:
 def _unpack_newest(apt: _Apt, series: str, directory: Path) -> str:
     _log.info("looking for kernel %s in Debian %s", series, apt.codename)
     apt.update()
-    wanted = apt.closure(META_PACKAGES)
+    meta = SUITES[series].meta_packages
+    wanted = apt.closure(meta)
     images = [name for name in wanted if name.startswith("linux-image-")]
     if len(images) != 1:
-        raise FetchError(f"{META_PACKAGES[0]} of {apt.codename} needs {images}, expected one image")
+        raise FetchError(f"{meta[0]} of {apt.codename} needs {images}, expected one image")
     version = apt.field(images[0], "Version")
     target = directory / version
 
@@ -177,7 +189,11 @@ class _Apt:
         cache.replace_text(
             self.directory / "sources.list",
             f"deb {signed} {mirror}/debian {codename} main\n"
-            f"deb {signed} {mirror}/debian-security {codename}-security main\n",
+            + (
+                f"deb {signed} {mirror}/debian {codename.removesuffix(_BACKPORTS)} main\n"
+                if codename.endswith(_BACKPORTS)
+                else f"deb {signed} {mirror}/debian-security {codename}-security main\n"
+            ),
         )
         self.environment = {**os.environ, "LC_ALL": "C"}
         cache.replace_text(self.directory / "apt.conf", self._configuration())
@@ -205,6 +221,9 @@ class _Apt:
             'APT::Sandbox::User "root";',
             'APT::Architecture "amd64";',
         ]
+        if self.codename.endswith(_BACKPORTS):
+            # Unless they are asked for they come after what they are for.
+            own.append(f'APT::Default-Release "{self.codename}";')
         return "\n".join([*taken_over, *own, ""])
 
     def _run(self, *command: str, cwd: Path | None = None) -> str:
@@ -278,13 +297,18 @@ def _relocate(root: Path) -> None:
         text = makefile.read_text()
         makefile.write_text(
             re.sub(
-                r"^include /usr/src/",
-                "include $(dir $(realpath $(lastword $(MAKEFILE_LIST))))../",
+                r"^(include |KBUILD_OUTPUT=)/usr/src/",
+                r"\1$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../",
                 text,
                 flags=re.MULTILINE,
             )
         )
     for modules in (root / "lib" / "modules").iterdir():
+        # Where Debian's packages have image and configuration since 7.3.
+        for name in ("vmlinuz", "config"):
+            if (modules / name).exists():
+                (root / "boot").mkdir(exist_ok=True)
+                (modules / name).rename(root / "boot" / f"{name}-{modules.name}")
         for name in ("build", "source"):
             link = modules / name
             if link.is_symlink() and (target := link.readlink()).is_absolute():

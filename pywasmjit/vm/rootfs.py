@@ -28,6 +28,7 @@ GUEST_FILES = Path(__file__).with_name("guest")
 ROOT_SUITE = "bookworm"
 ROOT_PACKAGES = (
     "acl",
+    "apparmor",
     "busybox-static",
     "ca-certificates",
     "curl",
@@ -62,8 +63,10 @@ ROOT_PACKAGES = (
     "wabt",
     "wrk",
 )
-# Drivers the initramfs loads, dependencies first; built-in ones are skipped.
-DRIVERS = ("virtio_pci", "virtio_console", "virtio_blk", "virtio_net", "overlay")
+# Drivers the initramfs loads, dependencies first; built-in ones are skipped. ext4 asks for crc32c by
+# name, which newer kernels have in a library.
+DRIVERS = ("virtio_pci", "virtio_console", "virtio_blk", "virtio_net", "crc32c_generic", "ext4", "overlay")
+_IF_THERE = ("crc32c_generic",)
 # What of a checkout a guest does not need.
 PROJECT_EXCLUDES = (".git", ".*_cache", ".hypothesis", "*.egg-info", "venv", ".venv")
 _SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
@@ -188,6 +191,7 @@ def initramfs(kernel: Kernel) -> Path:
             ("init", "init"),
             ("rc", "guest/etc/pywasmjit/rc"),
             ("shell", "guest/etc/pywasmjit/shell"),
+            ("pywasmjit.service", "guest/etc/systemd/system/pywasmjit.service"),
         )
     }
     key = cache.digest([*scripts.values(), *(name.encode() for name in DRIVERS)])
@@ -196,7 +200,7 @@ def initramfs(kernel: Kernel) -> Path:
     def build(staged: Path) -> None:
         archive = Archive()
         for where, content in scripts.items():
-            archive.add_file(where, content, 0o755)
+            archive.add_file(where, content, 0o755 if content.startswith(b"#!") else 0o644)
         archive.add_file("bin/busybox", busybox(), 0o755)
         add_modules(archive, kernel, DRIVERS)
         staged.write_bytes(archive.to_bytes())
@@ -235,6 +239,8 @@ def load_order(kernel: Kernel, names: Iterable[str]) -> list[Path]:
 
     def visit(name: str) -> None:
         if name in builtin:
+            return
+        if name not in dependencies and name in _IF_THERE:
             return
         if name not in dependencies:
             raise FetchError(f"kernel {kernel.release} has no module {name}")

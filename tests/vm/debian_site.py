@@ -66,7 +66,6 @@ class Site:
             "mkdir -p /run/modules/files /run/modules/work && mount -t overlay overlay -o "
             "lowerdir=/lib/modules,upperdir=/run/modules/files,workdir=/run/modules/work /lib/modules && "
             "mkdir -p /etc/nginx /srv/www && echo 'from ring 0' > /srv/www/index.html && "
-            "mount -t securityfs securityfs /sys/kernel/security && "
             f"cp {self.dist}/nginx.wasm {HOME} && "
             f"printf '%s' '{CONFIGURATION}' > /etc/nginx/nginx.conf",
             check=True,
@@ -124,11 +123,13 @@ def options(kernel: Kernel, directory: Path) -> dict[str, Path]:
         tool, _ = make_deb.make(dist, Path(name), launcher())
         installed = Path(name) / "installed"
         subprocess.run(["dpkg-deb", "-x", tool, installed], check=True)
-        shutil.copy(module_file("nginx"), dist / "nginx.wasm")
+        guests = [dist / f"{guest}.wasm" for guest in ("nginx", "ring0")]
+        for guest in guests:
+            shutil.copy(module_file(guest.stem), guest)
         # By the files of the package, with their times: they are part of the image's name.
         subprocess.run(
             ["python3", "-c", "from pywasmjit import launch; import sys\n"
-             "launch.image_of(open(sys.argv[1], 'rb').read(), print)", dist / "nginx.wasm"],
+             "for name in sys.argv[1:]: launch.image_of(open(name, 'rb').read(), print)", *guests],
             cwd=installed / "usr/lib/pywasmjit", check=True,
             env={"PYWASMJIT_CACHE": str(dist / "images"), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
         )  # fmt: skip

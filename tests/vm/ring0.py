@@ -55,6 +55,15 @@ def image(name: str) -> Path:
     return cache.build_once(out, build)
 
 
+def native(guest: str) -> Path:
+    """A guest in tests/guests, compiled by the C compiler."""
+    out = cache.root().parent / "ring0" / "native" / guest
+    out.parent.mkdir(parents=True, exist_ok=True)
+    source = ROOT / "tests" / "guests" / f"{guest}.c"
+    subprocess.run(["gcc", "-O1", "-static", "-w", "-D_GNU_SOURCE", "-pthread", "-o", out, source, "-lm"], check=True)
+    return out
+
+
 class Ring0:
     """A machine in which guests run in the kernel."""
 
@@ -130,11 +139,7 @@ class Ring0:
 
     def native(self, guest: str, *arguments: str, timeout: float = 60) -> Result:
         """The same source, compiled by the C compiler for the machine."""
-        out = cache.root().parent / "ring0" / "native" / guest
-        out.parent.mkdir(parents=True, exist_ok=True)
-        source = ROOT / "tests" / "guests" / f"{guest}.c"
-        subprocess.run(["gcc", "-O1", "-static", "-w", "-D_GNU_SOURCE", "-pthread", "-o", out, source, "-lm"], check=True)
-        there = self.machine.copy_in(out, f"{HERE}/native")
+        there = self.machine.copy_in(native(guest), f"{HERE}/native")
         return self.machine.run([there, *arguments], timeout)
 
     def totals(self) -> dict[str, int]:
