@@ -92,6 +92,12 @@ bool wj_fpu_available(void)
 	return hooked;
 }
 
+/* What ftrace has allocated for the hook's filter. (Not every kernel exports ftrace_free_filter.) */
+static void forget_filter(void)
+{
+	ftrace_set_filter(&hook, NULL, 0, 1);
+}
+
 int wj_fpu_init(void)
 {
 	static char name[] = "kernel_fpu_end";
@@ -105,13 +111,17 @@ int wj_fpu_init(void)
 		pr_warn("wasm: kernel_fpu_end cannot be hooked (%d): guests that compute with floats are refused\n",
 			err);
 	hooked = !err;
+	if (err)
+		forget_filter();
 	return 0;
 }
 
 void wj_fpu_deinit(void)
 {
-	if (hooked)
+	if (hooked) {
 		unregister_ftrace_function(&hook);
+		forget_filter();
+	}
 	hooked = false;
 	preempt_notifier_dec();
 }
