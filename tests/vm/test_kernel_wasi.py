@@ -189,9 +189,9 @@ def test_go_jsontool(ring0: Ring0, tmp_path: Path) -> None:
     compressed = subprocess.run(sums, shell=True, cwd=tmp_path / "native", capture_output=True, text=True, check=True)
     assert len(compressed.stdout.splitlines()) == 12
     with ring0.pool(32):
-        line = command(ring0, "go-jsontool", ".", directories=[(f"{tmp_path}/top", ".")])
+        line = command(ring0, "go-jsontool", "/data", directories=[(f"{tmp_path}/top", "/data")])
         result = ring0.machine.run(["bash", "-c", line], 200)
-    assert (result.status, result.text) == (0, expected.stdout)
+    assert (result.status, result.text.replace("/data/", "")) == (0, expected.stdout)
     assert ring0.machine.run(f"cd {tmp_path}/top && {sums}", check=True).text == compressed.stdout
 
 
