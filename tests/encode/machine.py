@@ -369,13 +369,13 @@ class Whole(Listing):
             for insn in found.insns.values()
             if insn.mnemonic == "call" and insn.target is not None and insn.target < min(entries, default=0)
         }
-        # The one stub that is called back from: its call is followed by a jump.
-        after = {at + insn.size: insn for at, insn in found.insns.items()}
+        # The one that the branches after polls lead to.
         poll = {
-            before.target
+            call.target
             for at, insn in found.insns.items()
-            if own and at >= min(own) and insn.mnemonic == "jmp" and (before := after.get(at)) and before.mnemonic == "call"
-            and before.target in stubs and not found.insns[before.target or 0].text.startswith("mov ecx, ")
+            if own and at >= min(own) and re.fullmatch(POLL, insn.text)
+            and (branch := found.insns.get(at + insn.size)) and branch.mnemonic == "jne"
+            and (call := found.insns.get(branch.target or 0)) and call.mnemonic == "call" and call.target in stubs
         }  # fmt: skip
         return cls(
             found.name, found.code, found.insns, found.mitigations, found.imports,
@@ -404,7 +404,7 @@ def functions(found: Whole, image: bytes) -> Iterator[Function]:
 def check_program(found: Listing, image: bytes) -> int:
     """AssertionError if a rule is broken; the number of functions."""
     whole = Whole.of(found)
-    assert whole.poll_stub != -2, "several stubs look like the poll"
+    assert whole.poll_stub != -2, "several stubs are called by polls"
     count = 0
     for function in functions(whole, image):
         function.check()
