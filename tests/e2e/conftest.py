@@ -40,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # nohup and the background of a shell leave some signals ignored, and so would all we start.  What
+    # is handled is the default again after an exec.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     if directory := config.getoption("serve", None):
         config.pluginmanager.register(Server(directory))
     elif config.getoption("host", "user") == "vm":

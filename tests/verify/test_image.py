@@ -288,6 +288,11 @@ CASES: dict[str, tuple[str, Image | bytes, Image | bytes]] = {
         changed(globals=[global_entry("f", False, STEPS)]),
         changed(globals=[global_entry("l", False, computed(integer(1), integer(1 << 40), b"\x10"))]),
     ),
+    "steps of a reference": (
+        INIT,
+        changed(globals=[global_entry("e", False, computed(global_value(2)))]),
+        changed(globals=[global_entry("e", False, global_value(2))]),
+    ),
     "a step's constant": (
         INIT,
         changed(globals=[global_entry("i", False, computed(integer(1), integer(1 << 40), b"\x10"))]),
@@ -327,6 +332,11 @@ CASES: dict[str, tuple[str, Image | bytes, Image | bytes]] = {
         "steps of an initialiser over the limit",
         changed(globals=[global_entry("i", False, computed(*[integer(1)] * 17, *[b"\x10"] * 16))]),
         changed(globals=[global_entry("i", False, computed(*[integer(1)] * 16, *[b"\x10"] * 15))]),
+    ),
+    "number of steps cut": (
+        "steps of an initialiser over the limit",
+        payload("globals", b"\1\0\0\6"),
+        payload("globals", b"\1\0\0\6\1\0\1"),
     ),
     "steps cut": (
         "malformed initialiser",
