@@ -6,6 +6,7 @@
 #include <linux/hrtimer.h>
 #include <linux/interrupt.h>
 #include <linux/module.h>
+#include <linux/version.h>
 #include <asm/fpu/api.h>
 
 static struct hrtimer timers[2];
@@ -39,8 +40,12 @@ static int __init wj_noise_init(void)
 	static const enum hrtimer_mode modes[2] = { HRTIMER_MODE_REL_HARD, HRTIMER_MODE_REL_SOFT };
 
 	for (int i = 0; i < 2; i++) {
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+		hrtimer_setup(&timers[i], wj_noise_timer, CLOCK_MONOTONIC, modes[i]);
+#else
 		hrtimer_init(&timers[i], CLOCK_MONOTONIC, modes[i]);
 		timers[i].function = wj_noise_timer;
+#endif
 		hrtimer_start(&timers[i], ns_to_ktime(400000), modes[i]);
 	}
 	return 0;
