@@ -84,6 +84,13 @@ int wj_cmpxchg_user(u64 at, size_t size, u64 *expected, u64 desired);
  */
 long wj_sys(struct wj_process *p, int nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
 
+/* What came of one by the shortest way: wj_quick_sys() of the platform's quick.h. */
+enum wj_quick {
+	WJ_QUICK_DONE,		/* *ret is the result, which is no error; no work is due */
+	WJ_QUICK_MADE,		/* *ret is what it returned: wj_quick_end() */
+	WJ_QUICK_LONG		/* nothing happened: wj_sys() */
+};
+
 /*
  * Per-process scratch in user memory outside linear memory, WJ_SCRATCH_SIZE bytes: the first
  * WJ_SCRATCH_FIXED for hostio.c, whose callers no signal handler may call, then a stack

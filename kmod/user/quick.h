@@ -5,14 +5,7 @@
 
 #include "../host/process.h"
 
-/*
- * A system call by the shortest way.  `nr` and `n` are constants; args: the first n arguments.
- */
-enum wj_quick {
-	WJ_QUICK_DONE,		/* *ret is the result, which is no error; no work is due */
-	WJ_QUICK_MADE,		/* *ret is what it returned: wj_quick_end() */
-	WJ_QUICK_LONG		/* nothing happened: wj_sys() */
-};
+/* `nr` and `n` are constants; args: the first n arguments. */
 static inline enum wj_quick wj_quick_sys(struct wj_process *p, unsigned int nr, u32 n, const u64 *args, long *ret)
 {
 	(void)p;

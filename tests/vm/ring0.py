@@ -13,7 +13,7 @@ from pathlib import Path
 from build_guests import Builder
 from guest_cache import default_root
 
-from pywasmjit import launch
+from pywasmjit import kbuild, launch
 from pywasmjit.vm import cache
 from pywasmjit.vm.machine import Background, Machine, Result
 from pywasmjit.vm.packages import Kernel
@@ -114,6 +114,14 @@ class Ring0:
         script = "for i in 1 2; do sleep 6; echo scan >/sys/kernel/debug/kmemleak; done; cat /sys/kernel/debug/kmemleak"
         leaks = self.machine.run(script, timeout=120, check=True).text
         assert not leaks, leaks
+
+    def helper(self, name: str, directory: Path) -> str:
+        """A module of tests/vm, built in a directory of the host's; where it is in the machine."""
+        built = kbuild.build_module(
+            self.kernel.headers, directory / f"{name}.ko", source=Path(__file__).with_name(name),
+            paths=("Kbuild", f"{name}.c"),
+        )  # fmt: skip
+        return self.machine.copy_in(built, HERE)
 
     def kill_guests(self) -> None:
         """End what a test that failed may have left."""

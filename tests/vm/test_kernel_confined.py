@@ -11,9 +11,6 @@ from pathlib import Path
 import pytest
 from ring0 import HERE, Ring0
 
-from pywasmjit import kbuild
-from pywasmjit.vm.packages import Kernel
-
 HERE_ON_THE_HOST = Path(__file__).parent
 CGROUP = "/tmp/wj-cgroup"
 
@@ -81,11 +78,9 @@ def test_a_guest_that_spins_can_be_frozen(ring0: Ring0, cgroup: str) -> None:
     kill(ring0, guest.pid)
 
 
-def test_a_guest_that_spins_does_not_hold_up_live_patches(ring0: Ring0, kernel: Kernel, tmp_path: Path) -> None:
+def test_a_guest_that_spins_does_not_hold_up_live_patches(ring0: Ring0, tmp_path: Path) -> None:
     run = ring0.machine.run
-    module = kbuild.build_module(kernel.headers, tmp_path / "patched.ko", source=HERE_ON_THE_HOST / "patched",
-                                 paths=("Kbuild", "patched.c"))
-    there = ring0.machine.copy_in(module, HERE)
+    there = ring0.helper("patched", tmp_path)
     guest = ring0.start("busyloop", "loop")
     guest.wait_for_output("loop")
     run(f"insmod {there}", check=True)
@@ -97,14 +92,11 @@ def test_a_guest_that_spins_does_not_hold_up_live_patches(ring0: Ring0, kernel: 
     kill(ring0, guest.pid)
 
 
-def test_executable_memory_is_never_writable_and_ac_never_set_in_c(
-    ring0: Ring0, kernel: Kernel, tmp_path: Path
-) -> None:
-    module = kbuild.build_module(kernel.headers, tmp_path / "guard.ko", source=HERE_ON_THE_HOST / "guard",
-                                 paths=("Kbuild", "guard.c"))
+def test_executable_memory_is_never_writable_and_ac_never_set_in_c(ring0: Ring0, tmp_path: Path) -> None:
+    there = ring0.helper("guard", tmp_path)
     address = ring0.machine.run("grep -w wj_pool /proc/kallsyms", check=True).text.split()[0]
     size = ring0.totals()["pool_bytes"]
-    ring0.machine.run(f"insmod {ring0.machine.copy_in(module, HERE)} pool=0x{address} size={size}", check=True)
+    ring0.machine.run(f"insmod {there} pool=0x{address} size={size}", check=True)
     try:
         assert ring0.run("ring0", "calls", "500").text == "wrong: 0\n"
         words = ring0.machine.run("cat /proc/guard", check=True).text.split()

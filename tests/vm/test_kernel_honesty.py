@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from ring0 import HERE, Ring0
 
-from pywasmjit import kbuild
-from pywasmjit.vm.packages import Kernel
 from pywasmjit.vm.ring0 import require_ring0, since
 
 WHERE = f"{HERE}/honest"
@@ -42,16 +40,11 @@ PAGE = '<!--# config timefmt="%Y is the year" --><!--# echo var="date_local" -->
 REQUESTS = 10_000
 # Functions of wasm.ko; a probe counts who enters them, whatever our own counters say.
 PROBED = ("getaddrinfo", "strftime")
-PROBE = Path(__file__).with_name("entered")
 
 
-def probe(ring0: Ring0, kernel: Kernel, directory: Path) -> None:
-    module = kbuild.build_module(
-        kernel.headers, directory / "entered.ko", source=PROBE, paths=("Kbuild", "entered.c")
-    )
+def probe(ring0: Ring0, directory: Path) -> None:
     functions = ",".join(f"wj_host_{name}" for name in PROBED)
-    there = ring0.machine.copy_in(module, HERE)
-    ring0.machine.run(f"insmod {there} functions={functions}", check=True)
+    ring0.machine.run(f"insmod {ring0.helper('entered', directory)} functions={functions}", check=True)
 
 
 def unprobe(ring0: Ring0) -> dict[str, int]:
@@ -62,13 +55,13 @@ def unprobe(ring0: Ring0) -> dict[str, int]:
 
 
 @pytest.mark.timeout(900)
-def test_10000_requests_in_ring_0(ring0: Ring0, kernel: Kernel, tmp_path: Path) -> None:
+def test_10000_requests_in_ring_0(ring0: Ring0, tmp_path: Path) -> None:
     machine = ring0.machine
     machine.run(
         f"mkdir -p {WHERE}/html {WHERE}/tmp; printf '%s' '{CONFIGURATION}' > {WHERE}/nginx.conf;"
         f"printf '%s' '{PAGE}' > {WHERE}/html/index.html", check=True,
     )  # fmt: skip
-    probe(ring0, kernel, tmp_path)
+    probe(ring0, tmp_path)
     try:
         before = ring0.totals()
         arguments = ("-p", WHERE, "-c", f"{WHERE}/nginx.conf", "-e", f"{WHERE}/error.log")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from ring0 import HERE, LAUNCHER, Ring0
 
-from pywasmjit import kbuild
 from pywasmjit.vm.machine import Machine
 from pywasmjit.vm.packages import Kernel
 
@@ -62,42 +61,30 @@ def test_strace_sees_signals_and_forks(ring0: Ring0) -> None:
     assert ring0.machine.run(f"grep -c 'exited with' {HERE}/trace").text == "6\n"
 
 
-def _wait_for_rcu_tasks(ring0: Ring0, kernel: Kernel, tmp_path: Path) -> None:
-    module = kbuild.build_module(
-        kernel.headers, tmp_path / "rcutasks.ko", source=HERE_ON_THE_HOST / "rcutasks",
-        paths=("Kbuild", "rcutasks.c"),
-    )
-    there = ring0.machine.copy_in(module, HERE)
+def _wait_for_rcu_tasks(ring0: Ring0, tmp_path: Path) -> None:
+    there = ring0.helper("rcutasks", tmp_path)
     guest = ring0.start("busyloop", "loop")
     guest.wait_for_output("loop")
     ring0.machine.run(f"dmesg -C; insmod {there} 2>/dev/null", timeout=30)
     found = re.search(r"rcutasks: (\d+) ms", ring0.machine.run("dmesg").text)
-    assert found and int(found[1]) < 3000 * kernel.slowness
+    assert found and int(found[1]) < 3000 * ring0.kernel.slowness
     assert guest.poll() is None
     ring0.machine.run(f"kill -9 {guest.pid}", check=True)
     guest.wait()
 
 
-def test_a_spinning_guest_does_not_hold_up_rcu_tasks(
-    ring0: Ring0, kernel: Kernel, tmp_path: Path
-) -> None:
-    _wait_for_rcu_tasks(ring0, kernel, tmp_path)
+def test_a_spinning_guest_does_not_hold_up_rcu_tasks(ring0: Ring0, tmp_path: Path) -> None:
+    _wait_for_rcu_tasks(ring0, tmp_path)
 
 
 def test_nor_does_it_where_guests_are_preempted(kernel: Kernel, tmp_path: Path) -> None:
     """preempt=full: whatever asks for the processor gets it at once, without the guest's knowing."""
     with Machine(kernel, arguments=["preempt=full"], lifetime=600) as machine, machine.checked():
-        _wait_for_rcu_tasks(Ring0(machine, kernel), kernel, tmp_path)
+        _wait_for_rcu_tasks(Ring0(machine, kernel), tmp_path)
 
 
-def test_floats_survive_floating_point_in_interrupts(
-    ring0: Ring0, kernel: Kernel, tmp_path: Path
-) -> None:
-    module = kbuild.build_module(
-        kernel.headers, tmp_path / "fpunoise.ko", source=HERE_ON_THE_HOST / "fpunoise",
-        paths=("Kbuild", "fpunoise.c"),
-    )
-    ring0.machine.run(f"insmod {ring0.machine.copy_in(module, HERE)}", check=True)
+def test_floats_survive_floating_point_in_interrupts(ring0: Ring0, tmp_path: Path) -> None:
+    ring0.machine.run(f"insmod {ring0.helper('fpunoise', tmp_path)}", check=True)
     try:
         guests = [ring0.start("ring0", "floats", "1500") for _ in range(2)]
         for guest in guests:
