@@ -103,9 +103,8 @@ def compile_all(builder: Builder, work: Path) -> Programs:
         images.append(work / f"{path.stem}.img")
         images[-1].write_bytes(launch.lower(path.read_bytes(), lambda text: None))
     headers = packages.kernel().headers
-    module, bare = work / "wasm.ko", work / "bare.ko"
-    kbuild.build_module(headers, module)
-    kbuild.build_module(headers, bare, source=HERE, paths=("Kbuild", "bare.c"))
+    module = kbuild.build_module(headers)
+    bare = kbuild.build_module(headers, "bare.ko", source=HERE, paths=("Kbuild", "bare.c"))
     return Programs(native, images[0], Path("/usr/sbin/nginx"), nginx_wasm, images[1], module, bare, plugin)
 
 

@@ -3,7 +3,8 @@
 
 The sources are copied into a build directory in the cache, so the checkout stays clean and a
 second build compiles only what changed. A finished module is kept under the hash of all that went
-into it: sources, the kernel's configuration and symbols, compiler, options.
+into it: sources, the kernel's configuration and symbols, compiler, options. Nothing changes it there,
+whatever other checkouts build meanwhile.
 
 A kernel should be extended with the compiler it was built with, but need not be: Debian's 5.10
 (gcc 10) and 6.12 (gcc 14) accept modules built with gcc 12 from bookworm, measured in QEMU. What
@@ -20,6 +21,7 @@ import re
 import shutil
 import struct
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +46,8 @@ _COMPILER_FEATURES = {
 _ALWAYS_UNSET = ("CONFIG_DEBUG_INFO_BTF_MODULES",)
 # What must not leak from a calling make or shell into the kernel's build.
 _FOREIGN_VARIABLES = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARCH", "CROSS_COMPILE")
-_KEPT = 16  # finished modules of one name
-_FORMAT = b"1"  # count up when the way of building changes
+_KEPT, _KEPT_SECONDS = 16, 24 * 3600  # finished modules of one name: that many, and those used since
+_FORMAT = b"2"  # count up when the way of building changes
 
 
 class KbuildError(HostUnavailableError):
@@ -137,7 +139,7 @@ def _vermagic(release: str, options: Mapping[str, str]) -> str:
 
 def build_module(
     kernel_directory: Path,
-    out: Path,
+    name: str = MODULE,
     *,
     source: Path | None = None,
     paths: Sequence[str] = SOURCES,
@@ -146,10 +148,11 @@ def build_module(
     base: Path | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Build `out` (its name decides which module of Kbuild is meant); return it.
+    """Build a module; return the file, which is called that and belongs to the cache: do not change it.
 
     Args:
         kernel_directory: prepared headers, e.g. /lib/modules/RELEASE/build.
+        name: which of the modules in Kbuild.
         source, paths: the directory with Kbuild in it (default: wasm.ko's), and what below it
             belongs to the module.
         compiler: instead of the one the kernel was built with, or gcc where that is missing.
@@ -172,47 +175,50 @@ def build_module(
             (tree.directory / "include/config/auto.conf").read_bytes(),
             _read_if_there(tree.directory / "Module.symvers"),
             version.encode(),
-            *(f"{name}={value}".encode() for name, value in sorted(settings.items())),
+            *(f"{variable}={value}".encode() for variable, value in sorted(settings.items())),
             bytes(source.resolve()),
         ]
     )
-    contents = {name: path.read_bytes() for name, path in files.items()}
-    source_key = cache.digest(part for name in sorted(contents) for part in (name.encode(), contents[name]))
+    contents = {file: path.read_bytes() for file, path in files.items()}
+    parts = (part for file in sorted(contents) for part in (file.encode(), contents[file]))
+    source_key = cache.digest([name.encode(), *parts])
     base = base or cache.root().parent / "kbuild"
     build = base / f"{tree.release}-{kernel_key}"
     if "kmod/linux/pool.S" in files:
         # See Kbuild.
         settings["LDFLAGS_MODULE"] = str(build / "kmod/linux/pool.o")
-    finished = base / "finished" / f"{tree.release}-{kernel_key}-{source_key}-{out.name}"
+    finished = base / "finished" / f"{tree.release}-{kernel_key}-{source_key}"
 
     def make(staged: Path) -> None:
         with cache.locked(base / f".{build.name}.lock"):
             _synchronise(contents, build)
             _make(tree, build, source, command, settings, progress)
-            built = build / out.name
+            built = build / name
             if not built.exists():
                 others = ", ".join(sorted(path.name for path in build.glob("*.ko"))) or "no module"
-                raise KbuildError(f"{source}/Kbuild built {others} instead of {out.name}")
-            shutil.copyfile(built, staged)
+                raise KbuildError(f"{source}/Kbuild built {others} instead of {name}")
+            staged.mkdir()
+            shutil.copyfile(built, staged / name)
 
-    if finished.exists():
-        progress(f"{out.name} for {tree.release} is up to date")
+    module = finished / name
+    # What is about to be used is not what another process forgets.
+    with cache.locked(base / ".finished.lock"):
+        if module.exists():
+            module.touch()
+            progress(f"{name} for {tree.release} is up to date")
     cache.build_once(finished, make)
-    _forget_old(finished)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    staged = out.with_name(f".{out.name}.{os.getpid()}")
-    shutil.copyfile(finished, staged)
-    staged.replace(out)
-    return out
+    with cache.locked(base / ".finished.lock"):
+        _forget_old(base / "finished", name)
+    return module
 
 
-def _forget_old(finished: Path) -> None:
-    """Keep the newest modules of this name; a debug build takes megabytes."""
-    finished.touch()
-    modules = finished.parent.glob(f"*-{finished.name.rpartition('-')[2]}")
-    for old in sorted(modules, key=lambda path: path.stat().st_mtime)[:-_KEPT]:
-        old.unlink(missing_ok=True)
-        old.with_name(f".{old.name}.lock").unlink(missing_ok=True)
+def _forget_old(finished: Path, name: str) -> None:
+    """Of the modules of this name, those that nobody has asked for lately; a debug build takes megabytes."""
+    modules = sorted(finished.glob(f"[!.]*/{name}"), key=lambda path: path.stat().st_mtime)
+    for old in modules[:-_KEPT]:
+        if old.stat().st_mtime < time.time() - _KEPT_SECONDS:
+            cache.remove(old.parent)
+            cache.remove(old.parent.with_name(f".{old.parent.name}.lock"))
 
 
 def source_files(source: Path, paths: Sequence[str]) -> dict[str, Path]:

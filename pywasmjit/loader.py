@@ -75,17 +75,14 @@ def build(
     headers = options.kernel or (running or System()).headers
     variables = {} if options.pool_mb is None else {"WJ_POOL_MB": str(options.pool_mb)}
     base = SYSTEM_BUILDS if os.geteuid() == 0 and not os.environ.get("XDG_CACHE_HOME") else None
-    with tempfile.TemporaryDirectory(prefix="pywasmjit-build-") as name:
-        module = kbuild.build_module(
-            headers, Path(name) / kbuild.MODULE, variables=variables, base=base, progress=progress
-        )
-        kbuild.check_module(module, headers)
+    module = kbuild.build_module(headers, variables=variables, base=base, progress=progress)
+    kbuild.check_module(module, headers)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".pywasmjit-build-", dir=out.parent) as name:
+        staged = Path(shutil.copyfile(module, Path(name) / kbuild.MODULE))
         if options.signing is not None:
-            kbuild.sign_module(module, headers, options.signing.key, options.signing.certificate)
+            kbuild.sign_module(staged, headers, options.signing.key, options.signing.certificate)
             progress(f"SIGN     {kbuild.MODULE}")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        staged = out.with_name(f".{out.name}.{os.getpid()}")
-        shutil.copyfile(module, staged)
         staged.replace(out)
     return out
 

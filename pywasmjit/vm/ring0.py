@@ -10,7 +10,6 @@ from pywasmjit import kbuild
 from pywasmjit.errors import InternalError
 from pywasmjit.status import TOTALS as TOTALS
 from pywasmjit.status import totals as totals
-from pywasmjit.vm import cache
 from pywasmjit.vm.packages import Kernel
 
 
@@ -21,12 +20,10 @@ def wasm_module(
 
     pool_mb: its executable memory in MiB, if not the usual.
     """
-    name = kernel.release if pool_mb is None else f"{kernel.release}-{pool_mb}"
-    out = cache.root().parent / "ring0" / name / kbuild.MODULE
     variables = {} if pool_mb is None else {"WJ_POOL_MB": str(pool_mb)}
-    kbuild.build_module(kernel.headers, out, variables=variables, progress=progress)
-    kbuild.check_module(out, kernel.headers)
-    return out
+    module = kbuild.build_module(kernel.headers, variables=variables, progress=progress)
+    kbuild.check_module(module, kernel.headers)
+    return module
 
 
 def since(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:

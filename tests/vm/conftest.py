@@ -81,10 +81,9 @@ def own_machine(kernel: Kernel) -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="session")
-def probe(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def probe(kernel: Kernel) -> Path:
     """The probe module, built for the kernel."""
-    out = tmp_path_factory.mktemp("probe") / "probe.ko"
-    return kbuild.build_module(kernel.headers, out, source=PROBE, paths=("Kbuild", "main.c"))
+    return kbuild.build_module(kernel.headers, "probe.ko", source=PROBE, paths=("Kbuild", "main.c"))
 
 
 @pytest.fixture(scope="module")

@@ -57,11 +57,19 @@ def image(name: str) -> Path:
 
 def native(guest: str) -> Path:
     """A guest in tests/guests, compiled by the C compiler."""
-    out = cache.root().parent / "ring0" / "native" / guest
-    out.parent.mkdir(parents=True, exist_ok=True)
     source = ROOT / "tests" / "guests" / f"{guest}.c"
-    subprocess.run(["gcc", "-O1", "-static", "-w", "-D_GNU_SOURCE", "-pthread", "-o", out, source, "-lm"], check=True)
-    return out
+    command = ["gcc", "-O1", "-static", "-w", "-D_GNU_SOURCE", "-pthread", source, "-lm"]
+    # The preprocessor's output names all that goes into it.
+    text = subprocess.run([*command, "-E"], capture_output=True, check=True).stdout
+    key = cache.digest([text, subprocess.run(["gcc", "--version"], capture_output=True, check=True).stdout])
+    out = cache.root().parent / "ring0" / "native" / f"{guest}-{key}"
+    out.parent.mkdir(parents=True, exist_ok=True)
+
+    def build(staged: Path) -> None:
+        staged.mkdir()
+        subprocess.run([*command, "-o", staged / guest], check=True)
+
+    return cache.build_once(out, build) / guest
 
 
 class Ring0:
@@ -115,10 +123,10 @@ class Ring0:
         leaks = self.machine.run(script, timeout=120, check=True).text
         assert not leaks, leaks
 
-    def helper(self, name: str, directory: Path) -> str:
-        """A module of tests/vm, built in a directory of the host's; where it is in the machine."""
+    def helper(self, name: str) -> str:
+        """A module of tests/vm; where it is in the machine."""
         built = kbuild.build_module(
-            self.kernel.headers, directory / f"{name}.ko", source=Path(__file__).with_name(name),
+            self.kernel.headers, f"{name}.ko", source=Path(__file__).with_name(name),
             paths=("Kbuild", f"{name}.c"),
         )  # fmt: skip
         return self.machine.copy_in(built, HERE)

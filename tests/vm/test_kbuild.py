@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -33,11 +35,10 @@ def _source(tmp_path: Path) -> Path:
 
 def test_a_module_is_built_and_fits(kernel: Kernel, tmp_path: Path) -> None:
     steps: list[str] = []
-    out = tmp_path / "out" / "probe.ko"
-    built = kbuild.build_module(kernel.headers, out, source=PROBE, paths=PATHS, progress=steps.append)
-    assert built == out
+    built = kbuild.build_module(kernel.headers, "probe.ko", source=PROBE, paths=PATHS, progress=steps.append)
+    assert built.name == "probe.ko"
     assert "CC       main.o" in steps
-    kbuild.check_module(out, kernel.headers)
+    kbuild.check_module(built, kernel.headers)
     assert {path.name for path in PROBE.iterdir()} == {"Kbuild", "main.c"}
 
 
@@ -54,50 +55,70 @@ def test_vermagic_is_that_of_the_kernels_own_modules(kernel: Kernel) -> None:
 
 def test_only_what_changed_is_compiled(kernel: Kernel, tmp_path: Path) -> None:
     source = _source(tmp_path)
-    out = tmp_path / "probe.ko"
 
-    def build() -> list[str]:
+    def build() -> tuple[Path, list[str]]:
         steps: list[str] = []
-        kbuild.build_module(kernel.headers, out, source=source, paths=PATHS, progress=steps.append)
-        return [step for step in steps if not step.startswith("note:")]
+        built = kbuild.build_module(
+            kernel.headers, "probe.ko", source=source, paths=PATHS, progress=steps.append
+        )
+        return built, [step for step in steps if not step.startswith("note:")]
 
-    assert "CC       main.o" in build()
-    assert build() == [f"probe.ko for {kernel.release} is up to date"]
+    first, steps = build()
+    assert "CC       main.o" in steps
+    assert build() == (first, [f"probe.ko for {kernel.release} is up to date"])
     (source / "main.c").write_text((source / "main.c").read_text().replace("hello", "goodbye"))
-    assert "CC       main.o" in build()
-    assert b"goodbye from ring 0" in out.read_bytes()
+    second, steps = build()
+    assert "CC       main.o" in steps
+    assert b"goodbye from ring 0" in second.read_bytes()
+    # Whoever was given the first one still has it.
+    assert b"hello from ring 0" in first.read_bytes()
     with (source / "Kbuild").open("a") as kbuild_file:
         kbuild_file.write("# changed\n")
-    steps = build()
+    _, steps = build()
     assert "CC       main.o" not in steps
     assert "LD       probe.ko" in steps
+
+
+def test_modules_that_nobody_uses_are_forgotten(
+    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kbuild, "_KEPT", 1)
+    source = _source(tmp_path)
+
+    def build(word: str) -> Path:
+        (source / "main.c").write_text((PROBE / "main.c").read_text().replace("hello", word))
+        return kbuild.build_module(kernel.headers, "probe.ko", source=source, paths=PATHS)
+
+    old, used, asked = (build(word) for word in ("one", "two", "three"))
+    ago = time.time() - 2 * kbuild._KEPT_SECONDS
+    for module in (old, asked):
+        os.utime(module, (ago, ago))
+    assert build("three") == asked
+    assert (old.parent.exists(), used.exists(), asked.exists()) == (False, True, True)
 
 
 def test_a_compile_error_names_the_source(kernel: Kernel, tmp_path: Path) -> None:
     source = _source(tmp_path)
     (source / "main.c").write_text("int broken(\n")
     with pytest.raises(KbuildError, match=re.escape(f"{source}/main.c:1:")) as caught:
-        kbuild.build_module(kernel.headers, tmp_path / "probe.ko", source=source, paths=PATHS)
+        kbuild.build_module(kernel.headers, "probe.ko", source=source, paths=PATHS)
     assert str(caught.value).startswith(f"building the module for {kernel.release} with gcc")
-    assert not (tmp_path / "probe.ko").exists()
 
 
-def test_another_module_than_wanted(kernel: Kernel, tmp_path: Path) -> None:
+def test_another_module_than_wanted(kernel: Kernel) -> None:
     with pytest.raises(KbuildError, match=r"Kbuild built probe\.ko instead of other\.ko"):
-        kbuild.build_module(kernel.headers, tmp_path / "other.ko", source=PROBE, paths=PATHS)
+        kbuild.build_module(kernel.headers, "other.ko", source=PROBE, paths=PATHS)
 
 
 def test_missing_headers_name_the_package(tmp_path: Path) -> None:
     directory = tmp_path / "9.9-amd64" / "build"
     with pytest.raises(KbuildError, match=r"apt-get install linux-headers-9\.9-amd64"):
-        kbuild.build_module(directory, tmp_path / "wasm.ko")
+        kbuild.build_module(directory)
 
 
-def test_missing_compiler_is_named(kernel: Kernel, tmp_path: Path) -> None:
+def test_missing_compiler_is_named(kernel: Kernel) -> None:
     with pytest.raises(KbuildError, match="compiler gcc-1 not found"):
-        kbuild.build_module(
-            kernel.headers, tmp_path / "probe.ko", source=PROBE, paths=PATHS, compiler="gcc-1"
-        )
+        kbuild.build_module(kernel.headers, "probe.ko", source=PROBE, paths=PATHS, compiler="gcc-1")
 
 
 def test_a_module_for_another_kernel_is_refused(

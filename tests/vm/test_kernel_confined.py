@@ -87,10 +87,10 @@ def test_a_guest_that_spins_can_be_frozen(ring0: Ring0, cgroup: str) -> None:
     kill(ring0, guest.pid)
 
 
-def test_a_guest_that_spins_does_not_hold_up_live_patches(ring0: Ring0, tmp_path: Path) -> None:
+def test_a_guest_that_spins_does_not_hold_up_live_patches(ring0: Ring0) -> None:
     run = ring0.machine.run
     need(ring0, "CONFIG_LIVEPATCH")
-    there = ring0.helper("patched", tmp_path)
+    there = ring0.helper("patched")
     guest = ring0.start("busyloop", "loop")
     guest.wait_for_output("loop")
     run(f"insmod {there}", check=True)
@@ -102,8 +102,8 @@ def test_a_guest_that_spins_does_not_hold_up_live_patches(ring0: Ring0, tmp_path
     kill(ring0, guest.pid)
 
 
-def test_executable_memory_is_never_writable_and_ac_never_set_in_c(ring0: Ring0, tmp_path: Path) -> None:
-    there = ring0.helper("guard", tmp_path)
+def test_executable_memory_is_never_writable_and_ac_never_set_in_c(ring0: Ring0) -> None:
+    there = ring0.helper("guard")
     address = ring0.machine.run("grep -w wj_pool /proc/kallsyms", check=True).text.split()[0]
     size = ring0.totals()["pool_bytes"]
     ring0.machine.run(f"insmod {there} pool=0x{address} size={size}", check=True)

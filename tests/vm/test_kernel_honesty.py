@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from ring0 import HERE, Ring0
@@ -42,9 +41,9 @@ REQUESTS = 10_000
 PROBED = ("getaddrinfo", "strftime")
 
 
-def probe(ring0: Ring0, directory: Path) -> None:
+def probe(ring0: Ring0) -> None:
     functions = ",".join(f"wj_host_{name}" for name in PROBED)
-    ring0.machine.run(f"insmod {ring0.helper('entered', directory)} functions={functions}", check=True)
+    ring0.machine.run(f"insmod {ring0.helper('entered')} functions={functions}", check=True)
 
 
 def unprobe(ring0: Ring0) -> dict[str, int]:
@@ -55,13 +54,13 @@ def unprobe(ring0: Ring0) -> dict[str, int]:
 
 
 @pytest.mark.timeout(900)
-def test_10000_requests_in_ring_0(ring0: Ring0, tmp_path: Path) -> None:
+def test_10000_requests_in_ring_0(ring0: Ring0) -> None:
     machine = ring0.machine
     machine.run(
         f"mkdir -p {WHERE}/html {WHERE}/tmp; printf '%s' '{CONFIGURATION}' > {WHERE}/nginx.conf;"
         f"printf '%s' '{PAGE}' > {WHERE}/html/index.html", check=True,
     )  # fmt: skip
-    probe(ring0, tmp_path)
+    probe(ring0)
     try:
         before = ring0.totals()
         arguments = ("-p", WHERE, "-c", f"{WHERE}/nginx.conf", "-e", f"{WHERE}/error.log")

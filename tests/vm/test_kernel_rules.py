@@ -61,8 +61,8 @@ def test_strace_sees_signals_and_forks(ring0: Ring0) -> None:
     assert ring0.machine.run(f"grep -c 'exited with' {HERE}/trace").text == "6\n"
 
 
-def _wait_for_rcu_tasks(ring0: Ring0, tmp_path: Path) -> None:
-    there = ring0.helper("rcutasks", tmp_path)
+def _wait_for_rcu_tasks(ring0: Ring0) -> None:
+    there = ring0.helper("rcutasks")
     guest = ring0.start("busyloop", "loop")
     guest.wait_for_output("loop")
     ring0.machine.run(f"dmesg -C; insmod {there} 2>/dev/null", timeout=30)
@@ -73,18 +73,18 @@ def _wait_for_rcu_tasks(ring0: Ring0, tmp_path: Path) -> None:
     guest.wait()
 
 
-def test_a_spinning_guest_does_not_hold_up_rcu_tasks(ring0: Ring0, tmp_path: Path) -> None:
-    _wait_for_rcu_tasks(ring0, tmp_path)
+def test_a_spinning_guest_does_not_hold_up_rcu_tasks(ring0: Ring0) -> None:
+    _wait_for_rcu_tasks(ring0)
 
 
-def test_nor_does_it_where_guests_are_preempted(kernel: Kernel, tmp_path: Path) -> None:
+def test_nor_does_it_where_guests_are_preempted(kernel: Kernel) -> None:
     """preempt=full: whatever asks for the processor gets it at once, without the guest's knowing."""
     with Machine(kernel, arguments=["preempt=full"], lifetime=600) as machine, machine.checked():
-        _wait_for_rcu_tasks(Ring0(machine, kernel), tmp_path)
+        _wait_for_rcu_tasks(Ring0(machine, kernel))
 
 
-def test_floats_survive_floating_point_in_interrupts(ring0: Ring0, tmp_path: Path) -> None:
-    ring0.machine.run(f"insmod {ring0.helper('fpunoise', tmp_path)}", check=True)
+def test_floats_survive_floating_point_in_interrupts(ring0: Ring0) -> None:
+    ring0.machine.run(f"insmod {ring0.helper('fpunoise')}", check=True)
     try:
         guests = [ring0.start("ring0", "floats", "1500") for _ in range(2)]
         for guest in guests:
