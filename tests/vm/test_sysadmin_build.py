@@ -33,7 +33,7 @@ def test_everything_from_the_package(site: Site) -> None:
     assert done.status == 0, done.text
     found = json.loads(done.text)
     assert found["page"] == "from ring 0"
-    assert "building wasm.ko" in found["terminal"]
+    assert "building wasm.ko" in found["insmod"]
     assert found["status"]["totals"]["loads"] == 1
     assert found["status"]["totals"]["launcher_calls"] == 0
     assert found["status"]["totals"]["functions_interpreted"] == 0
