@@ -6,6 +6,57 @@
  */
 #include "internal.h"
 
+/*
+ * Types of the image are the image's here: nobody has to find out again that they differ from each
+ * other, nor to copy them.  Those that only the host has called something by are few.
+ */
+static int clone_types(struct wj_store *store, const struct wj_instance *from)
+{
+	const struct wj_image *image = from->image;
+	const struct wj_store *old = from->store;
+	u32 i;
+
+	store->types = wj_memdup(old->types, old->types_capacity * sizeof(*old->types));
+	store->buckets = wj_memdup(old->buckets, old->types_capacity * sizeof(*old->buckets));
+	if (!store->types || !store->buckets)
+		return -ENOMEM;
+	for (i = 0; i < image->n_types; i++) {
+		struct wj_store_type *type = &store->types[from->type_ids[i]];
+
+		type->type = image->types[i];
+		type->bytes = NULL;
+	}
+	for (i = 0; i < old->n_types; i++) {
+		struct wj_store_type *type = &store->types[i];
+
+		if (!type->bytes)
+			continue;
+		type->bytes = wj_memdup(type->bytes, type->type.n_params + type->type.n_results + 1);
+		if (!type->bytes)
+			return -ENOMEM;
+		type->type.params = type->bytes;
+		type->type.results = type->bytes + type->type.n_params;
+	}
+	return 0;
+}
+
+/* But for its instances; the JIT's stack is whoever's stack the copy runs on. */
+static int clone_store(const struct wj_instance *from, struct wj_store **ret)
+{
+	const struct wj_store *old = from->store;
+	struct wj_store *store = wj_alloc(sizeof(*store));
+
+	if (!store)
+		return -ENOMEM;
+	store->hash_key = old->hash_key;
+	store->n_types = old->n_types;
+	store->types_capacity = old->types_capacity;
+	store->next_ref = old->next_ref;
+	store->n_elements = old->n_elements;
+	*ret = store;
+	return clone_types(store, from);
+}
+
 /* A pointer into the one allocation that an instance is. */
 #define MOVE(copy, from, field) \
 	((copy)->field = (void *)((u8 *)(copy) + ((u8 *)(from)->field - (u8 *)(from))))
@@ -13,18 +64,17 @@
 static int clone_table(struct wj_instance *copy, const struct wj_instance *from, u32 index)
 {
 	const struct wj_table *old = from->tables[index];
-	struct wj_table *table = wj_alloc(sizeof(*table));
+	struct wj_table *table = wj_memdup(old, sizeof(*old));
 	u32 i;
 
 	if (!table)
 		return -ENOMEM;
-	*table = *old;
-	table->elements = wj_alloc(((size_t)old->capacity + !old->capacity) * sizeof(*table->elements));
+	/* There is one more than nothing where there is nothing: store.c. */
+	table->elements = wj_memdup(old->elements, ((size_t)old->capacity + !old->capacity) * sizeof(*old->elements));
 	if (!table->elements)
 		return -ENOMEM;
 	copy->tables[index] = table;
 	for (i = 0; i < old->capacity; i++) {
-		table->elements[i] = old->elements[i];
 		if (table->elements[i].instance)
 			table->elements[i].instance = copy;
 	}
@@ -40,22 +90,24 @@ static bool alone(const struct wj_instance *inst)
 	       !image->n_imported_globals && inst->engine == WJ_ENGINE_JIT;
 }
 
-int wj_instance_clone(const struct wj_instance *from, struct wj_store *store, void *user,
-		      struct wj_instance **ret)
+int wj_instance_clone(const struct wj_instance *from, void *user, struct wj_instance **ret)
 {
 	const struct wj_image *image = from->image;
 	struct wj_layout layout;
 	struct wj_instance *copy;
-	u32 i, id;
+	struct wj_store *store;
+	u32 i;
 	int err;
 
-	if (!alone(from) || store->instances)
+	if (!alone(from))
 		return -EINVAL;
+	err = clone_store(from, &store);
+	if (err)
+		return err;
 	wj_image_layout(image, &layout);
-	copy = wj_alloc(layout.size);
+	copy = wj_memdup(from, layout.size);
 	if (!copy)
 		return -ENOMEM;
-	memcpy(copy, from, layout.size);
 	copy->store = store;
 	copy->user = user;
 	copy->poll_flags = &copy->own_poll_flags;
@@ -82,22 +134,11 @@ int wj_instance_clone(const struct wj_instance *from, struct wj_store *store, vo
 			return err;
 	}
 	if (from->memory) {
-		copy->memory = wj_alloc(sizeof(*copy->memory));
+		copy->memory = wj_memdup(from->memory, sizeof(*from->memory));
 		if (!copy->memory)
 			return -ENOMEM;
-		*copy->memory = *from->memory;
-	}
-	/* Elements and call sites name types by their ids, which follow from their order. */
-	for (i = 0; i < image->n_types; i++) {
-		err = wj_store_type_id(store, &image->types[i], &id);
-		if (err)
-			return err;
-		if (id != from->type_ids[i])
-			return -EINVAL;
 	}
 	store->instances = copy;
-	store->next_ref = from->store->next_ref;
-	store->n_elements = from->store->n_elements;
 	*ret = copy;
 	return 0;
 }

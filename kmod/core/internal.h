@@ -237,9 +237,9 @@ static_assert(offsetof(struct wj_instance, user) == WJ_INSTANCE_USER * 8, "wj_in
 
 /* A distinct function type of the store; its id is its index. */
 struct wj_store_type {
-	u32 n_params, n_results;
+	struct wj_func_type type;
 	u32 next;		/* in the hash bucket, or ~0u */
-	u8 *bytes;		/* parameters, then results */
+	u8 *bytes;		/* parameters, then results; NULL where the type is an image's: clone.c */
 };
 
 struct wj_store {
@@ -388,12 +388,12 @@ int wj_table_init(struct wj_instance *inst, u32 table, u32 segment, u32 dst, u32
 int wj_memory_init(struct wj_instance *inst, u32 segment, u32 dst, u32 src, u32 size);
 
 /*
- * clone.c: a copy of the only instance of its store in another, empty store, as it is now, for a
- * process with a copy of linear memory at the same address.  What has been allocated when it
- * fails stays so: contexts in the kernel free all they have at once.
+ * clone.c: a copy of an instance that is the only one of its store, and of the store, as they are
+ * now, for a process with a copy of linear memory at the same address.  Both need the image for as
+ * long as they live.  What has been allocated when it fails stays so: contexts in the kernel free all
+ * they have at once.
  */
-int wj_instance_clone(const struct wj_instance *from, struct wj_store *store, void *user,
-		      struct wj_instance **ret);
+int wj_instance_clone(const struct wj_instance *from, void *user, struct wj_instance **ret);
 
 /* instance.c: what both engines call. */
 /* What call_indirect calls, checked.  0 or a trap. */

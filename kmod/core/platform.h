@@ -21,6 +21,8 @@ struct wj_instance;
 
 /* Zeroed memory, or NULL.  Charged to the guest.  wj_free(NULL) is fine. */
 void *wj_alloc(size_t size);
+/* A copy of `size` bytes, likewise. */
+void *wj_memdup(const void *from, size_t size);
 void wj_free(void *p);
 
 /*

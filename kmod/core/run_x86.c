@@ -96,7 +96,8 @@ u32 wj_jit_unwind(struct wj_instance *inst, u32 trap)
 		if (other)
 			trap = (u32)other;
 	}
-	walk(inst);
+	if (trap != WJ_TRAP_EXIT)	/* of which nobody asks where it happened */
+		walk(inst);
 	return trap;
 }
 

@@ -54,20 +54,9 @@ static u64 hash_type(u64 key, const struct wj_func_type *type)
 	return mul_mersenne(hash, key);
 }
 
-static struct wj_func_type stored_type(const struct wj_store_type *type)
-{
-	return (struct wj_func_type){
-		.n_params = type->n_params,
-		.n_results = type->n_results,
-		.params = type->bytes,
-		.results = type->bytes + type->n_params,
-	};
-}
-
 static void add_to_bucket(struct wj_store *store, u32 id)
 {
-	struct wj_func_type type = stored_type(&store->types[id]);
-	u32 bucket = (u32)hash_type(store->hash_key, &type) & (store->types_capacity - 1);
+	u32 bucket = (u32)hash_type(store->hash_key, &store->types[id].type) & (store->types_capacity - 1);
 
 	store->types[id].next = store->buckets[bucket];
 	store->buckets[bucket] = id;
@@ -104,16 +93,15 @@ static int grow_types(struct wj_store *store)
 int wj_store_type_id(struct wj_store *store, const struct wj_func_type *type, u32 *ret)
 {
 	struct wj_store_type *added;
-	struct wj_func_type other;
 	u32 id = ~0u;
+	u8 *bytes;
 	int err;
 
 	if (store->n_types)
 		id = store->buckets[(u32)hash_type(store->hash_key, type) &
 				    (store->types_capacity - 1)];
 	for (; id != ~0u; id = store->types[id].next) {
-		other = stored_type(&store->types[id]);
-		if (wj_func_type_equal(type, &other)) {
+		if (wj_func_type_equal(type, &store->types[id].type)) {
 			*ret = id;
 			return 0;
 		}
@@ -124,15 +112,20 @@ int wj_store_type_id(struct wj_store *store, const struct wj_func_type *type, u3
 			return err;
 	}
 	added = &store->types[store->n_types];
-	added->n_params = type->n_params;
-	added->n_results = type->n_results;
-	added->bytes = wj_alloc(type->n_params + type->n_results + 1);
-	if (!added->bytes)
+	bytes = wj_alloc(type->n_params + type->n_results + 1);
+	if (!bytes)
 		return -ENOMEM;
 	if (type->n_params)
-		memcpy(added->bytes, type->params, type->n_params);
+		memcpy(bytes, type->params, type->n_params);
 	if (type->n_results)
-		memcpy(added->bytes + type->n_params, type->results, type->n_results);
+		memcpy(bytes + type->n_params, type->results, type->n_results);
+	added->bytes = bytes;
+	added->type = (struct wj_func_type){
+		.n_params = type->n_params,
+		.n_results = type->n_results,
+		.params = bytes,
+		.results = bytes + type->n_params,
+	};
 	add_to_bucket(store, store->n_types);
 	*ret = store->n_types++;
 	return 0;

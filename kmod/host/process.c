@@ -424,25 +424,27 @@ int wj_process_bind(struct wj_process *p, const struct wj_image *image, struct w
 
 int wj_process_init(struct wj_process *p)
 {
-	p->host = wj_alloc(sizeof(*p->host));
-	if (!p->host)
+	struct {
+		struct wj_host_state host;
+		struct wj_tz_state tz;
+		struct wj_resolver resolver;
+	} *all = wj_alloc(sizeof(*all));
+
+	static_assert(!offsetof(typeof(*all), host), "wj_process_deinit");
+	if (!all)
 		return -ENOMEM;
-	p->host->tz = wj_alloc(sizeof(*p->host->tz));
-	p->host->resolver = wj_alloc(sizeof(*p->host->resolver));
-	if (p->host->tz && p->host->resolver)
-		return 0;
-	wj_process_deinit(p);
-	return -ENOMEM;
+	p->host = &all->host;
+	p->host->tz = &all->tz;
+	p->host->resolver = &all->resolver;
+	return 0;
 }
 
 static bool copy_strings(struct wj_strings *to, const struct wj_strings *from)
 {
-	char *bytes = wj_alloc(from->size + 1);
+	char *bytes = wj_memdup(from->bytes, from->size + 1);
 
 	*to = *from;
 	to->bytes = bytes;
-	if (bytes)
-		memcpy(bytes, from->bytes, from->size);
 	return bytes;
 }
 
@@ -477,8 +479,6 @@ void wj_process_deinit(struct wj_process *p)
 	wj_wasi_deinit(p);
 	if (p->host->tz)
 		wj_tz_state_deinit(p->host->tz);
-	wj_free(p->host->resolver);
-	wj_free(p->host->tz);
 	wj_free(p->host);
 	p->host = NULL;
 }

@@ -25,6 +25,10 @@ static DEFINE_MUTEX(images_lock);
 static LIST_HEAD(images);
 static siphash_key_t images_key;
 
+/* Cookies of forks: as good as random, and not to be had from each other. */
+static siphash_key_t cookies_key;
+static atomic64_t cookies;
+
 u32 wj_images(void)
 {
 	struct list_head *at;
@@ -391,11 +395,10 @@ static int copy_guest(struct wj_context *to, struct wj_context *from)
 	if (!err)
 		err = wj_process_clone(&to->process, &from->process);
 	if (!err)
-		err = wj_store_create(&to->process.store);
-	if (!err)
-		err = wj_instance_clone(inst, to->process.store, &to->process, &copy);
+		err = wj_instance_clone(inst, &to->process, &copy);
 	if (err)
 		return err;
+	to->process.store = copy->store;
 	/* Frames hold no addresses of the stack they are on. */
 	memcpy((void *)(to->guest_top - used), (const void *)inst->guest_sp, used);
 	err = copy_levels(to, from);
@@ -461,7 +464,7 @@ int wj_context_fork(struct wj_context *c, u64 *cookie)
 		return err;
 	}
 	do
-		copy->cookie = get_random_u64();
+		copy->cookie = siphash_1u64(atomic64_inc_return(&cookies), &cookies_key);
 	while (!copy->cookie);
 	*cookie = copy->cookie;
 	copy->state = WJ_FORKED;
@@ -811,6 +814,7 @@ static struct miscdevice device = {
 int wj_device_init(void)
 {
 	get_random_bytes(&images_key, sizeof(images_key));
+	get_random_bytes(&cookies_key, sizeof(cookies_key));
 	return misc_register(&device);
 }
 

@@ -20,14 +20,14 @@ struct header {
 	u64 unused[2];
 };
 
-void *wj_alloc(size_t size)
+static void *allocate(size_t size, gfp_t flags)
 {
 	struct wj_context *c = wj_current_context();
 	struct header *h;
 
 	if (size > MAX_ALLOCATION)
 		return NULL;
-	h = kvmalloc(size + sizeof(*h), GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
+	h = kvmalloc(size + sizeof(*h), GFP_KERNEL_ACCOUNT | __GFP_NOWARN | flags);
 	if (!h)
 		return NULL;
 	if (c)
@@ -35,6 +35,20 @@ void *wj_alloc(size_t size)
 	else
 		INIT_LIST_HEAD(&h->link);
 	return h + 1;
+}
+
+void *wj_alloc(size_t size)
+{
+	return allocate(size, __GFP_ZERO);
+}
+
+void *wj_memdup(const void *from, size_t size)
+{
+	void *copy = allocate(size, 0);
+
+	if (copy)
+		memcpy(copy, from, size);
+	return copy;
 }
 
 void wj_free(void *p)

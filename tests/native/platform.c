@@ -98,6 +98,15 @@ void *wj_alloc(size_t size)
 	return b + 1;
 }
 
+void *wj_memdup(const void *from, size_t size)
+{
+	void *copy = wj_alloc(size);
+
+	if (copy)
+		memcpy(copy, from, size);
+	return copy;
+}
+
 void wj_free(void *p)
 {
 	struct block *b = p;

@@ -40,6 +40,15 @@ void *wj_alloc(size_t size)
 	return calloc(1, size);
 }
 
+void *wj_memdup(const void *from, size_t size)
+{
+	void *copy = wj_alloc(size);
+
+	if (copy)
+		memcpy(copy, from, size);
+	return copy;
+}
+
 void wj_free(void *p)
 {
 	if (p)
