@@ -260,6 +260,13 @@ s64 wj_host_syscall_faccessat(struct wj_process *p, const u64 *a)
 static_assert(WJ_EM_SIZEOF_flock == 32 && WJ_EM_OFF_flock_l_start == 8 && WJ_EM_OFF_flock_l_pid == 24,
 	      "struct flock is the 64-bit one");
 
+s64 wj_host_syscall_dup3(struct wj_process *p, const u64 *a)
+{
+	if (wj_bad_fd(p, a[0]) || (wj_bad_fd(p, a[1]) && wj_platform_move_fd(p, a[1])))
+		return -EBADF;
+	return wj_sys(p, __NR_dup3, (s32)a[0], (s32)a[1], (u32)a[2], 0, 0, 0);
+}
+
 s64 wj_host_syscall_fcntl64(struct wj_process *p, const u64 *a)
 {
 	u32 arg = 0;

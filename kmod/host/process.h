@@ -135,5 +135,7 @@ long wj_platform_sigaction(struct wj_process *p, int sig, const struct wj_signal
 u64 wj_platform_reserved_signals(void);
 /* True for descriptors that belong to the host, not to the guest: EBADF for every guest call. */
 bool wj_platform_owns_fd(struct wj_process *p, int fd);
+/* The guest wants this number for a descriptor of its own (dup2): the host's gets another.  0 or -EBADF. */
+long wj_platform_move_fd(struct wj_process *p, int fd);
 
 #endif

@@ -176,14 +176,18 @@ static void contexts_destroy(struct list_head *dead)
 		context_destroy(c);
 }
 
-static void hide_fds(struct wj_context *c, const s32 fds[WJ_HIDDEN_FDS])
+void wj_hide_fds(struct wj_context *c)
 {
-	memcpy(c->hidden_fds, fds, sizeof(c->hidden_fds));
-	c->lowest_hidden_fd = INT_MAX;
+	u32 low = U32_MAX, high = 0;
+
 	for (int i = 0; i < WJ_HIDDEN_FDS; i++) {
-		if (fds[i] >= 0 && fds[i] < c->lowest_hidden_fd)
-			c->lowest_hidden_fd = fds[i];
+		if (c->hidden_fds[i] >= 0) {
+			low = min(low, (u32)c->hidden_fds[i]);
+			high = max(high, (u32)c->hidden_fds[i]);
+		}
 	}
+	c->lowest_hidden_fd = low;
+	c->hidden_range = low <= high ? high - low : 0;
 }
 
 /* Strings of argv or envp: exactly `count` of them, each with its NUL. */
@@ -415,7 +419,9 @@ static int copy_guest(struct wj_context *to, struct wj_context *from)
 	to->handler = from->handler;
 	to->restorer = from->restorer;
 	to->blocked = from->blocked;
-	hide_fds(to, from->hidden_fds);
+	memcpy(to->hidden_fds, from->hidden_fds, sizeof(to->hidden_fds));
+	to->hidden_fds_at = from->hidden_fds_at;
+	wj_hide_fds(to);
 	return 0;
 }
 
@@ -568,7 +574,9 @@ static long ioctl_load(struct file *file, struct wj_uapi_load __user *arg)
 	c->handler = load->handler;
 	c->restorer = load->restorer;
 	c->process.trace = load->flags & WJ_LOAD_TRACE;
-	hide_fds(c, load->hidden_fds);
+	memcpy(c->hidden_fds, load->hidden_fds, sizeof(c->hidden_fds));
+	c->hidden_fds_at = (u64)arg->hidden_fds;
+	wj_hide_fds(c);
 	wj_enter(c);
 	ret = load_guest(c, load, &error, &shared);
 	wj_leave(c);

@@ -145,7 +145,10 @@ struct wj_context {
 					 * wj_log and sigaction, one for the path of execve */
 	u64 max_memory;
 	u64 handler, restorer;
-	s32 hidden_fds[WJ_HIDDEN_FDS], lowest_hidden_fd;
+	s32 hidden_fds[WJ_HIDDEN_FDS];
+	u64 hidden_fds_at;		/* user address of the launcher's array of them */
+	/* None is below the first number, nor above it by more than the second. */
+	u32 lowest_hidden_fd, hidden_range;
 	struct wj_level *levels;	/* of a fork's child, outermost first */
 	u32 n_levels;
 	struct wj_arena own, *arena;	/* wj_alloc's is one of own and shared's */
@@ -303,8 +306,10 @@ void wj_run_child(struct wj_context *c);	/* of a fork */
 long wj_run(struct wj_context *c);
 /* The end of a system call, on the host stack: work is due, or `ret` says to make it again. */
 long wj_sys_finish(struct wj_context *c, unsigned int nr, long ret);
-/* On the host stack: a system call, without looking at signals or filters. */
+/* Before there is a host stack: a system call, without looking at signals or filters. */
 long wj_sys_direct(struct wj_context *c, unsigned int nr, const u64 args[6]);
+/* On the host stack: likewise, for what is not the guest's own doing. */
+long wj_sys_own(struct wj_context *c, unsigned int nr, u64 a, u64 b, u64 d);
 /*
  * On the host stack: return from the ioctl with `code` and `event`, and wait for the next.
  * Returns the op it came with, WJ_OP_RESULT only where the event has one.
@@ -314,6 +319,7 @@ u32 wj_return_to_launcher(struct wj_context *c, long code, u32 event, enum wj_pl
 bool wj_answered(struct wj_context *c, s64 *result);
 
 /* device.c */
+void wj_hide_fds(struct wj_context *c);	/* c->hidden_fds has changed */
 u32 wj_images(void);			/* how many different ones are loaded */
 /* A copy of the suspended guest, which waits for a child; forget it if none will come. */
 int wj_context_fork(struct wj_context *c, u64 *cookie);

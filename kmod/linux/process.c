@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What host/process.h asks of the platform: fork, execve, sigaction, descriptors. */
+#include <linux/fcntl.h>
 #include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 #include "kernel.h"
 #include "../core/internal.h"
 
@@ -109,12 +111,33 @@ bool wj_platform_owns_fd(struct wj_process *p, int fd)
 {
 	const struct wj_context *c = p->platform;
 
-	/* They are the highest there can be. */
-	if (likely(fd < c->lowest_hidden_fd))
+	if (likely((u32)fd - c->lowest_hidden_fd > c->hidden_range))
 		return false;
 	for (int i = 0; fd >= 0 && i < WJ_HIDDEN_FDS; i++) {
 		if (c->hidden_fds[i] == fd)
 			return true;
 	}
 	return false;
+}
+
+long wj_platform_move_fd(struct wj_process *p, int fd)
+{
+	struct wj_context *c = p->platform;
+	long moved = wj_sys_own(c, __NR_fcntl, fd, F_DUPFD_CLOEXEC, fd + 1);
+
+	if (moved < 0)
+		return -EBADF;
+	for (int i = 0; i < WJ_HIDDEN_FDS; i++) {
+		if (c->hidden_fds[i] != fd)
+			continue;
+		if (put_user((s32)moved, (s32 __user *)c->hidden_fds_at + i)) {
+			wj_sys_own(c, __NR_close, moved, 0, 0);
+			return -EBADF;
+		}
+		c->hidden_fds[i] = moved;
+	}
+	wj_hide_fds(c);
+	/* Here, not by dup2: the launcher makes that where a filter looks, and its guest would end. */
+	wj_sys_own(c, __NR_close, fd, 0, 0);
+	return 0;
 }

@@ -59,7 +59,7 @@ static __always_inline bool wj_quick_owns_fd(struct wj_process *p, s32 fd)
 {
 	const struct wj_context *c = p->platform;
 
-	return unlikely(fd >= c->lowest_hidden_fd) && wj_platform_owns_fd(p, fd);
+	return unlikely((u32)fd - c->lowest_hidden_fd <= c->hidden_range) && wj_platform_owns_fd(p, fd);
 }
 
 /* Copies of one aligned word: 0 or -EFAULT. */

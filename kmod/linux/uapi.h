@@ -51,7 +51,11 @@ struct wj_uapi_load {
 	__u64 max_memory;		/* bytes of linear memory, at most 4 GiB */
 	/* The launcher's signal handler (SA_SIGINFO) and its restorer. */
 	__u64 handler, restorer;
-	/* Descriptors of the launcher that the guest must not touch; -1: none. */
+	/*
+	 * Descriptors of the launcher that the guest must not touch; -1: none.  Where the guest wants
+	 * such a number itself, the descriptor gets another, which is written here: as long as there
+	 * is a guest, this part of the structure stays where it is.
+	 */
 	__s32 hidden_fds[WJ_HIDDEN_FDS];
 	/* Why the image was refused. */
 	__s32 error;			/* -errno, 0, or a trap (positive) */

@@ -194,3 +194,16 @@ bool wj_platform_owns_fd(struct wj_process *p, int fd)
 	(void)p;
 	return fd >= 0 && (fd == launch.launcher_fd || fd == launch.image_fd);
 }
+
+long wj_platform_move_fd(struct wj_process *p, int fd)
+{
+	int *own = fd == launch.launcher_fd ? &launch.launcher_fd : &launch.image_fd;
+	long moved = syscall3(__NR_fcntl, fd, F_DUPFD_CLOEXEC, fd + 1);
+
+	(void)p;
+	if (is_error(moved))
+		return -EBADF;
+	*own = moved;
+	syscall2(__NR_close, fd, 0);
+	return 0;
+}

@@ -7,10 +7,12 @@
 #include "user.h"
 #include "../linux/uapi.h"
 
-extern const u8 wj_syscall_begin[], wj_syscall_end[];
+extern const u8 wj_syscall_begin[], wj_syscall_end[], wj_ioctl_point[];
+long wj_ioctl(int fd, unsigned long command, void *argument);
 long wj_syscall_point(const u32 *pending, long nr, const u64 args[6], u32 *was_pending);
 
-static int device = -1;
+enum { DEVICE, LAUNCHER, IMAGE };	/* in hidden_fds, which the module changes when it moves one */
+static struct wj_uapi_load load;
 static struct wj_process *process;
 
 /* Run the guest until it ends or, where a handler was asked for, until that has returned. */
@@ -21,7 +23,7 @@ static void serve(struct wj_uapi_run *run)
 	int trap;
 
 	for (;;) {
-		long ret = syscall3(__NR_ioctl, device, WJ_IOC_RUN, (long)run);
+		long ret = wj_ioctl(load.hidden_fds[DEVICE], WJ_IOC_RUN, run);
 
 		if (ret == -EINTR) {
 			run->op = WJ_OP_INTERRUPTED;
@@ -38,6 +40,9 @@ static void serve(struct wj_uapi_run *run)
 			run->result = wj_syscall_point(&never, run->nr, (const u64 *)run->args, &ignored);
 			break;
 		case WJ_EVENT_EXECVE:
+			launch.device_fd = load.hidden_fds[DEVICE];
+			launch.launcher_fd = load.hidden_fds[LAUNCHER];
+			launch.image_fd = load.hidden_fds[IMAGE];
 			run->result = wj_platform_execve(process, run->args[0], run->args[1], run->args[2],
 							 &trap);
 			break;
@@ -63,6 +68,9 @@ static void handle(int sig, siginfo_t *info, struct ucontext *context)
 	u64 pc = context->uc_mcontext.rip;
 
 	serve(&run);
+	/* The descriptor has another number now, perhaps, for what the kernel restarts. */
+	if (pc == (u64)wj_ioctl_point)
+		context->uc_mcontext.rdi = load.hidden_fds[DEVICE];
 	if (run.event == WJ_EVENT_HANDLED) {
 		if (!run.status)
 			return;
@@ -86,7 +94,7 @@ static void report(void)
 	struct wj_uapi_stats stats = { .version = WJ_UAPI_VERSION };
 	struct wj_stats core;
 
-	if (syscall3(__NR_ioctl, device, WJ_IOC_STATS, (long)&stats))
+	if (wj_ioctl(load.hidden_fds[DEVICE], WJ_IOC_STATS, &stats))
 		return;
 	core = (struct wj_stats){
 		.functions_jitted = stats.functions_jitted,
@@ -107,19 +115,19 @@ int end_kernel(const struct wj_uapi_run *run)
 	return run->event == WJ_EVENT_EXIT ? run->status : die(run->status);
 }
 
-static int refused(const struct wj_uapi_load *load, long err)
+static int refused(long err)
 {
 	/* The size of the structure is part of the ioctl's number. */
-	if ((err == -EPROTO || err == -ENOTTY) && !load->error) {
+	if ((err == -EPROTO || err == -ENOTTY) && !load.error) {
 		wj_log("pywasmjit: the loaded wasm module is of another version: sudo pywasmjit rmmod && sudo pywasmjit insmod");
 		return EXIT_UNAVAILABLE;
 	}
-	if (load->error == -EPROTO) {
+	if (load.error == -EPROTO) {
 		wj_log("pywasmjit: the image was made by another version of pywasmjit: compile it again");
 		return EXIT_DATAERR;
 	}
-	if (load->error > 0) {
-		wj_log("pywasmjit: the module cannot be instantiated: %s", wj_trap_text(load->error));
+	if (load.error > 0) {
+		wj_log("pywasmjit: the module cannot be instantiated: %s", wj_trap_text(load.error));
 		return EXIT_DATAERR;
 	}
 	switch (err) {
@@ -133,9 +141,9 @@ static int refused(const struct wj_uapi_load *load, long err)
 		wj_log("pywasmjit: this user runs as many guests as one may: see /sys/module/wasm/parameters/max_guests; end some");
 		return EXIT_OSERR;
 	}
-	if (load->message[0]) {
+	if (load.message[0]) {
 		wj_log("pywasmjit: the image was rejected: %s (section %u, function %d, offset 0x%x)",
-		       load->message, load->section, (int)load->function, load->offset);
+		       load.message, load.section, (int)load.function, load.offset);
 		return err == -ENOMEM ? EXIT_OSERR : EXIT_DATAERR;
 	}
 	wj_log("pywasmjit: the kernel cannot load the guest (error %d)", (int)-err);
@@ -145,7 +153,10 @@ static int refused(const struct wj_uapi_load *load, long err)
 int run_kernel(struct wj_process *p, const u8 *image, size_t size)
 {
 	struct wj_uapi_run run = { .version = WJ_UAPI_VERSION, .op = WJ_OP_CONTINUE };
-	struct wj_uapi_load load = {
+	int fd = launch.device_fd;
+	long ret;
+
+	load = (struct wj_uapi_load){
 		.version = WJ_UAPI_VERSION,
 		.flags = launch.trace ? WJ_LOAD_TRACE : 0,
 		.image = (u64)image, .image_size = size,
@@ -156,8 +167,6 @@ int run_kernel(struct wj_process *p, const u8 *image, size_t size)
 		.max_memory = launch.max_memory,
 		.handler = (u64)handle, .restorer = (u64)wj_sigreturn,
 	};
-	int fd = launch.device_fd;
-	long ret;
 
 	if (fd < 0)
 		fd = syscall4(__NR_openat, AT_FDCWD, (long)"/dev/wasm", O_RDWR | O_CLOEXEC, 0);
@@ -171,15 +180,14 @@ int run_kernel(struct wj_process *p, const u8 *image, size_t size)
 		return EXIT_UNAVAILABLE;
 	}
 	faults_deinit();
-	launch.device_fd = device = move_up(fd, 3);
 	process = p;
-	load.hidden_fds[0] = device;
-	load.hidden_fds[1] = launch.launcher_fd;
-	load.hidden_fds[2] = launch.image_fd;
+	load.hidden_fds[DEVICE] = move_up(fd, 3);
+	load.hidden_fds[LAUNCHER] = launch.launcher_fd;
+	load.hidden_fds[IMAGE] = launch.image_fd;
 	load.hidden_fds[3] = -1;
-	ret = syscall3(__NR_ioctl, device, WJ_IOC_LOAD, (long)&load);
+	ret = wj_ioctl(load.hidden_fds[DEVICE], WJ_IOC_LOAD, &load);
 	if (ret)
-		return refused(&load, ret);
+		return refused(ret);
 	serve(&run);
 	return end_kernel(&run);
 }

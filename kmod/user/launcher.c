@@ -58,16 +58,25 @@ static int usage(const char *what)
 	return EXIT_USAGE;
 }
 
-/* Our descriptors go to the top, where no guest meets them by chance. */
+/*
+ * Our descriptors are in the guest's way as little as can be: behind those that it is likely to
+ * have, but not so high that fork copies a large table of them (it does so in steps of 64).  Where it
+ * wants one of these numbers, it gets it: wj_platform_move_fd.
+ */
 int move_up(int fd, u64 place)
 {
-	struct rlimit64 { u64 cur, max; } limit = { 1024, 1024 };
-	int moved;
+	struct rlimit64 { u64 cur, max; } limit = { 64, 64 };
+	int moved = -EMFILE;
 
 	syscall4(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit);
-	if (limit.cur > 1 << 20)
-		limit.cur = 1 << 20;
-	moved = limit.cur > place ? syscall3(__NR_fcntl, fd, F_DUPFD_CLOEXEC, limit.cur - place) : -EMFILE;
+	if (limit.cur > 64)
+		limit.cur = 64;
+	if (fd == (int)(limit.cur - place)) {	/* a guest's that executed itself */
+		syscall3(__NR_fcntl, fd, F_SETFD, FD_CLOEXEC);
+		return fd;
+	}
+	if (limit.cur > place)
+		moved = syscall3(__NR_fcntl, fd, F_DUPFD_CLOEXEC, limit.cur - place);
 	if (is_error(moved))
 		moved = syscall3(__NR_fcntl, fd, F_DUPFD_CLOEXEC, 3);
 	syscall2(__NR_close, fd, 0);

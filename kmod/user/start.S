@@ -67,6 +67,19 @@ wj_syscall_end:
 	.size wj_syscall_point, . - wj_syscall_point
 
 /*
+ * long wj_ioctl(int fd, unsigned long command, void *argument): ioctl(2).  At _point the kernel has
+ * yet to make it, or makes it again.
+ */
+	.globl wj_ioctl, wj_ioctl_point
+	.type wj_ioctl, @function
+wj_ioctl:
+	movl $16, %eax
+wj_ioctl_point:
+	syscall
+	ret
+	.size wj_ioctl, . - wj_ioctl
+
+/*
  * int wj_user_copy(void *dst, const void *src, size_t size)
  * int wj_user_copy_down(...)	the same from the end downwards
  * int wj_user_set(void *dst, int byte, size_t size)

@@ -53,7 +53,7 @@ extern struct wj_process *signal_process;
 #define EXIT_SOFTWARE 70
 #define EXIT_OSERR 71
 #define EXIT_NOPERM 77
-int move_up(int fd, u64 place);		/* to a descriptor where no guest meets it by chance */
+int move_up(int fd, u64 place);		/* to a number that the guest is not likely to want */
 int die(int sig);
 void write_stats(const struct wj_stats *stats);
 

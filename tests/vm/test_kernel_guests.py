@@ -91,8 +91,8 @@ def test_traps_end_the_process(ring0: Ring0, which: str, signal: int, message: s
 
 @pytest.mark.parametrize(
     "guest",
-    ["events", "exec", "files", "jumps", "limits", "mapping", "names", "signals", "sigjumps", "sockets", "startup",
-     "timefmt", "timers", "forkwait", "forkhandler"],
+    ["descriptors", "events", "exec", "files", "jumps", "limits", "mapping", "names", "signals", "sigjumps", "sockets",
+     "startup", "timefmt", "timers", "forkwait", "forkhandler"],
 )
 def test_transcripts_are_those_of_native_programs(ring0: Ring0, guest: str) -> None:
     result = ring0.run(guest)

@@ -54,6 +54,13 @@ def test_handlers_interrupt_what_the_launcher_does(ring0: Ring0) -> None:
     assert ring0.totals()["launcher_calls"] > 50
 
 
+def test_room_for_descriptors_is_made_under_a_tracer(ring0: Ring0) -> None:
+    command = " ".join(ring0.command("descriptors"))
+    result = ring0.machine.run(f"strace -f -o /dev/null {command}", timeout=120)
+    assert result.text == ring0.native("descriptors").text
+    assert ring0.totals()["launcher_calls"] > 100
+
+
 def test_strace_sees_signals_and_forks(ring0: Ring0) -> None:
     command = " ".join(ring0.command("ring0", "fork", "5"))
     result = ring0.machine.run(f"strace -f -o {HERE}/trace {command}")
