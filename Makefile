@@ -34,7 +34,8 @@ HEADERS := $(wildcard kmod/*/*.h kmod/*/*.def)
 
 WARNINGS := -Wall -Wextra -Werror
 # No libc: what is linked is what is here.  Low and not position independent, so that guest code,
-# which lives in the low 2 GiB too, reaches it with rel32 calls.
+# which lives in the low 2 GiB too, reaches it with rel32 calls.  In as few segments as can be: fork
+# copies each one's vm_area_struct.
 LAUNCHER_CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -Wframe-larger-than=1536 -ffreestanding \
 	-fno-stack-protector -fno-pie -fcf-protection=none -ffunction-sections \
 	-Ikmod/user -Ikmod/core -Ikmod/host
@@ -45,7 +46,7 @@ launcher: $(BUILD)/pywasmjit-launch
 
 $(BUILD)/pywasmjit-launch: $(LAUNCHER_OBJECTS)
 	@echo "  LINK   $@"
-	@$(CC) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,-z,noexecstack -o $@ $^
+	@$(CC) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,noseparate-code -o $@ $^
 
 $(BUILD)/launcher/%.c.o: kmod/%.c $(HEADERS) Makefile
 	@mkdir -p $(@D)

@@ -23,19 +23,18 @@ static int clone_types(struct wj_store *store, const struct wj_instance *from)
 	for (i = 0; i < image->n_types; i++) {
 		struct wj_store_type *type = &store->types[from->type_ids[i]];
 
-		type->type = image->types[i];
-		type->bytes = NULL;
+		/* Its results come after their number, which takes a byte or more. */
+		type->bytes = image->types[i].params;
+		type->gap = (u32)(image->types[i].results - (type->bytes + type->n_params));
 	}
 	for (i = 0; i < old->n_types; i++) {
 		struct wj_store_type *type = &store->types[i];
 
-		if (!type->bytes)
+		if (type->gap)
 			continue;
-		type->bytes = wj_memdup(type->bytes, type->type.n_params + type->type.n_results + 1);
+		type->bytes = wj_memdup(type->bytes, type->n_params + type->n_results + 1);
 		if (!type->bytes)
 			return -ENOMEM;
-		type->type.params = type->bytes;
-		type->type.results = type->bytes + type->type.n_params;
 	}
 	return 0;
 }

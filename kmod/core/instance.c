@@ -495,7 +495,7 @@ void wj_store_destroy(struct wj_store *store)
 		free_instance(inst);
 	}
 	for (i = 0; i < store->n_types; i++)
-		wj_free(store->types[i].bytes);
+		wj_free((void *)store->types[i].bytes);
 	wj_free(store->types);
 	wj_free(store->buckets);
 	wj_free(store->stack);

@@ -235,11 +235,12 @@ struct wj_instance {
 static_assert(!offsetof(struct wj_instance, poll_flags), "wj_poll_flags");
 static_assert(offsetof(struct wj_instance, user) == WJ_INSTANCE_USER * 8, "wj_instance_user");
 
-/* A distinct function type of the store; its id is its index. */
+/* A distinct function type of the store; its id is its index.  Small: fork copies all of them. */
 struct wj_store_type {
-	struct wj_func_type type;
+	u32 n_params, n_results;
 	u32 next;		/* in the hash bucket, or ~0u */
-	u8 *bytes;		/* parameters, then results; NULL where the type is an image's: clone.c */
+	u32 gap;		/* between parameters and results in an image, of which the type is; else 0 */
+	const u8 *bytes;	/* parameters, then results */
 };
 
 struct wj_store {

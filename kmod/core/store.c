@@ -54,9 +54,20 @@ static u64 hash_type(u64 key, const struct wj_func_type *type)
 	return mul_mersenne(hash, key);
 }
 
+static struct wj_func_type stored_type(const struct wj_store_type *type)
+{
+	return (struct wj_func_type){
+		.n_params = type->n_params,
+		.n_results = type->n_results,
+		.params = type->bytes,
+		.results = type->bytes + type->n_params + type->gap,
+	};
+}
+
 static void add_to_bucket(struct wj_store *store, u32 id)
 {
-	u32 bucket = (u32)hash_type(store->hash_key, &store->types[id].type) & (store->types_capacity - 1);
+	struct wj_func_type type = stored_type(&store->types[id]);
+	u32 bucket = (u32)hash_type(store->hash_key, &type) & (store->types_capacity - 1);
 
 	store->types[id].next = store->buckets[bucket];
 	store->buckets[bucket] = id;
@@ -93,6 +104,7 @@ static int grow_types(struct wj_store *store)
 int wj_store_type_id(struct wj_store *store, const struct wj_func_type *type, u32 *ret)
 {
 	struct wj_store_type *added;
+	struct wj_func_type other;
 	u32 id = ~0u;
 	u8 *bytes;
 	int err;
@@ -101,7 +113,8 @@ int wj_store_type_id(struct wj_store *store, const struct wj_func_type *type, u3
 		id = store->buckets[(u32)hash_type(store->hash_key, type) &
 				    (store->types_capacity - 1)];
 	for (; id != ~0u; id = store->types[id].next) {
-		if (wj_func_type_equal(type, &store->types[id].type)) {
+		other = stored_type(&store->types[id]);
+		if (wj_func_type_equal(type, &other)) {
 			*ret = id;
 			return 0;
 		}
@@ -119,13 +132,10 @@ int wj_store_type_id(struct wj_store *store, const struct wj_func_type *type, u3
 		memcpy(bytes, type->params, type->n_params);
 	if (type->n_results)
 		memcpy(bytes + type->n_params, type->results, type->n_results);
+	added->n_params = type->n_params;
+	added->n_results = type->n_results;
+	added->gap = 0;
 	added->bytes = bytes;
-	added->type = (struct wj_func_type){
-		.n_params = type->n_params,
-		.n_results = type->n_results,
-		.params = bytes,
-		.results = bytes + type->n_params,
-	};
 	add_to_bucket(store, store->n_types);
 	*ret = store->n_types++;
 	return 0;

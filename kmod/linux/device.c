@@ -287,9 +287,26 @@ static int get_image(struct wj_context *c, const struct wj_uapi_load *load, stru
 	return 0;
 }
 
+/*
+ * Behind the launcher's own data, in whose page tables there is room, and which this becomes part of:
+ * so fork and exit have less to do.  Elsewhere if something is there.
+ */
+static unsigned long map_scratch(const void __user *near)
+{
+	struct vm_area_struct *vma;
+	unsigned long hint;
+
+	mmap_read_lock(current->mm);
+	vma = find_vma(current->mm, (unsigned long)near);
+	hint = vma ? vma->vm_end : 0;
+	mmap_read_unlock(current->mm);
+	return vm_mmap(NULL, hint, WJ_SCRATCH_SIZE + 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, 0);
+}
+
 /* 0, -errno, or a trap; *shared: the image was there already. */
-static int load_guest(struct wj_context *c, const struct wj_uapi_load *load, struct wj_error *error,
-		      bool *shared)
+static int load_guest(struct wj_context *c, const struct wj_uapi_load *load, const void __user *arg,
+		      struct wj_error *error, bool *shared)
 {
 	struct wj_process *p = &c->process;
 	unsigned long at;
@@ -298,8 +315,7 @@ static int load_guest(struct wj_context *c, const struct wj_uapi_load *load, str
 	err = wj_stacks_create(c, wj_run_guest);
 	if (err)
 		return err;
-	at = vm_mmap(NULL, 0, WJ_SCRATCH_SIZE + 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	at = map_scratch(arg);
 	if (IS_ERR_VALUE(at))
 		return at;
 	c->scratch = at;
@@ -578,7 +594,7 @@ static long ioctl_load(struct file *file, struct wj_uapi_load __user *arg)
 	c->hidden_fds_at = (u64)arg->hidden_fds;
 	wj_hide_fds(c);
 	wj_enter(c);
-	ret = load_guest(c, load, &error, &shared);
+	ret = load_guest(c, load, arg, &error, &shared);
 	wj_leave(c);
 	wj_stats_load(c, ret, shared);
 

@@ -10,11 +10,11 @@ static struct code {
 	struct wj_exec exec;
 	const struct wj_fixup *fixups;	/* sorted by fault */
 	u32 count;
-} codes[MAX_CODES];
+} *codes;			/* MAX_CODES of them, once there is one */
 
 static struct code *find(const struct wj_exec *exec)
 {
-	for (u32 i = 0; i < MAX_CODES; i++) {
+	for (u32 i = 0; codes && i < MAX_CODES; i++) {
 		if (codes[i].exec.code == exec->code)
 			return &codes[i];
 	}
@@ -24,9 +24,12 @@ static struct code *find(const struct wj_exec *exec)
 int wj_exec_alloc(struct wj_exec *exec, size_t size)
 {
 	const struct wj_exec none = { 0 };
-	struct code *code = find(&none);
+	struct code *code;
 	long ret;
 
+	if (!codes)
+		codes = wj_alloc(MAX_CODES * sizeof(*codes));
+	code = find(&none);
 	if (!code)
 		return -ENOSPC;
 	/* In the low 2 GiB, as is the launcher itself: see platform.h. */
@@ -79,7 +82,7 @@ void wj_exec_free(struct wj_exec *exec)
 
 bool exec_fixup(u64 pc, u64 *landing)
 {
-	for (u32 i = 0; i < MAX_CODES; i++) {
+	for (u32 i = 0; codes && i < MAX_CODES; i++) {
 		const struct code *code = &codes[i];
 		u32 offset, at;
 

@@ -150,7 +150,7 @@ static int refused(long err)
 	return EXIT_OSERR;
 }
 
-int run_kernel(struct wj_process *p, const u8 *image, size_t size)
+int run_kernel(struct wj_process *p, u8 *image, size_t size)
 {
 	struct wj_uapi_run run = { .version = WJ_UAPI_VERSION, .op = WJ_OP_CONTINUE };
 	int fd = launch.device_fd;
@@ -188,6 +188,7 @@ int run_kernel(struct wj_process *p, const u8 *image, size_t size)
 	ret = wj_ioctl(load.hidden_fds[DEVICE], WJ_IOC_LOAD, &load);
 	if (ret)
 		return refused(ret);
+	wj_free(image);		/* the module has its own; fork need not copy this */
 	serve(&run);
 	return end_kernel(&run);
 }

@@ -14,12 +14,14 @@ static void *map(size_t size, int prot, int flags)
 }
 
 /*
- * Allocations: powers of two from 32 bytes to half a chunk come from free lists, larger ones are
- * mappings.  A header of 16 bytes keeps the size.  Never called from a signal handler's context
- * that interrupted it: handlers run at safe points only.
+ * Allocations: powers of two from 32 bytes to LARGE come from free lists, larger ones are mappings.
+ * A header of 16 bytes keeps the size.  Never called from a signal handler's context that
+ * interrupted it: handlers run at safe points only.
  */
+#define LARGE (16ul << 10)
 #define CHUNK (256ul << 10)
-#define CLASSES 13
+#define CLASSES 10
+static_assert(32ul << (CLASSES - 1) == LARGE, "free_blocks");
 
 struct header {
 	size_t size;		/* of the whole block */
@@ -28,8 +30,10 @@ struct header {
 static_assert(sizeof(struct header) == 16, "keeps allocations aligned to 16");
 
 static struct header *free_blocks[CLASSES];
-static u8 *chunk;
-static size_t chunk_left;
+/* Enough for a guest in the kernel: so there is a mapping less, and its page table, that fork copies. */
+static u8 first_chunk[CHUNK / 4] __attribute__((aligned(16)));
+static u8 *chunk = first_chunk;
+static size_t chunk_left = sizeof(first_chunk);
 
 void *wj_alloc(size_t size)
 {
@@ -39,7 +43,7 @@ void *wj_alloc(size_t size)
 
 	if (check_add_overflow(size, sizeof(*h), &size))
 		return NULL;
-	if (size > CHUNK / 2) {
+	if (size > LARGE) {
 		if (check_add_overflow(size, PAGE - 1, &size))
 			return NULL;
 		size &= -PAGE;
@@ -81,7 +85,7 @@ void wj_free(void *p)
 	if (!h)
 		return;
 	h--;
-	if (h->size > CHUNK / 2) {
+	if (h->size > LARGE) {
 		syscall2(__NR_munmap, (long)h, h->size);
 		return;
 	}
@@ -145,10 +149,12 @@ int wj_stack_get(struct wj_process *p, u64 *limit, u64 *top)
 
 u64 wj_scratch(struct wj_process *p)
 {
-	static u8 scratch[WJ_SCRATCH_SIZE] __attribute__((aligned(4096)));
+	static u8 *scratch;
 
 	(void)p;
-	return (u64)scratch;
+	if (!scratch)
+		scratch = map(WJ_SCRATCH_SIZE, PROT_READ | PROT_WRITE, 0);
+	return (u64)scratch;	/* without memory 0, which is EFAULT for the kernel, too */
 }
 
 int wj_user_copy(void *dst, const void *src, size_t size);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * pywasmjit-launch --script: many modules in one store, driven line by line on standard input.
+ * pywasmjit-launch --script: many modules in one store, driven line by line on standard input->
  * `pywasmjit wast` runs the official test suite with it.
  *
  *	module ID SIZE\n<SIZE bytes of image>	instantiate, imports from registered modules
@@ -18,16 +18,18 @@
 #define MAX_VALUES 1000
 #define MAX_FIELD 4096
 
+#define MAX_REGISTERED 256
+
 static struct {
 	u32 id;
 	struct wj_instance *inst;
-} modules[MAX_MODULES];
+} *modules;
 static u32 n_modules;
 
 static struct {
 	char name[256];
 	struct wj_instance *inst;
-} registry[256];
+} *registry;
 static u32 n_registered;
 
 static struct wj_store *store;
@@ -36,19 +38,19 @@ static struct wj_process process;
 static struct {
 	u8 bytes[65536];
 	size_t at, end;
-} input;
+} *input;
 
 static int next_byte(void)
 {
-	if (input.at == input.end) {
-		long n = syscall3(__NR_read, 0, (long)input.bytes, sizeof(input.bytes));
+	if (input->at == input->end) {
+		long n = syscall3(__NR_read, 0, (long)input->bytes, sizeof(input->bytes));
 
 		if (n <= 0)
 			return -1;
-		input.at = 0;
-		input.end = n;
+		input->at = 0;
+		input->end = n;
 	}
-	return input.bytes[input.at++];
+	return input->bytes[input->at++];
 }
 
 static struct {
@@ -291,7 +293,7 @@ static void run_line(const char *line)
 		else
 			put("error out of memory");
 	} else if ((rest = command(line, "register")) && take_hex(&rest, &id) && find(id) &&
-		   n_registered < ARRAY_SIZE(registry) &&
+		   n_registered < MAX_REGISTERED &&
 		   take_text(&rest, registry[n_registered].name, sizeof(registry[0].name), &length)) {
 		registry[n_registered++].inst = find(id);
 		put("ok");
@@ -310,7 +312,11 @@ int run_script(void)
 	size_t n = 0;
 	int c;
 
-	if (wj_store_create(&store) || wj_process_init(&process))
+	/* Not static: guests' launchers need none of it. */
+	modules = wj_alloc(MAX_MODULES * sizeof(*modules));
+	registry = wj_alloc(MAX_REGISTERED * sizeof(*registry));
+	input = wj_alloc(sizeof(*input));
+	if (!modules || !registry || !input || wj_store_create(&store) || wj_process_init(&process))
 		return 71;
 	while ((c = next_byte()) >= 0) {
 		if (c != '\n') {

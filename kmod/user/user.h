@@ -59,7 +59,7 @@ void write_stats(const struct wj_stats *stats);
 
 /* kernel.c: the exit code. */
 struct wj_uapi_run;
-int run_kernel(struct wj_process *p, const u8 *image, size_t size);
+int run_kernel(struct wj_process *p, u8 *image, size_t size);	/* frees the image */
 int end_kernel(const struct wj_uapi_run *run);
 
 /* fault.c: SIGSEGV and SIGBUS of guest code and of user_copy end in fixups. */
