@@ -21,7 +21,7 @@ static int clone_types(struct wj_store *store, const struct wj_instance *from)
 	if (!store->types || !store->buckets)
 		return -ENOMEM;
 	for (i = 0; i < image->n_types; i++) {
-		struct wj_store_type *type = &store->types[from->type_ids[i]];
+		struct wj_store_type *type = &store->types[from->keys[i].type_id];
 
 		/* Its results come after their number, which takes a byte or more. */
 		type->bytes = image->types[i].params;
@@ -122,7 +122,7 @@ int wj_instance_clone(const struct wj_instance *from, void *user, struct wj_inst
 	MOVE(copy, from, bindings);
 	MOVE(copy, from, results);
 	MOVE(copy, from, own_globals);
-	MOVE(copy, from, type_ids);
+	MOVE(copy, from, keys);
 	MOVE(copy, from, dropped_elements);
 	MOVE(copy, from, dropped_data);
 	for (i = 0; i < image->n_globals; i++)

@@ -59,8 +59,8 @@ void wj_image_layout(const struct wj_image *image, struct wj_layout *layout)
 	at += image->max_results * (u32)sizeof(u64);
 	layout->own_globals = at;
 	at += image->n_globals * (u32)sizeof(u64);
-	layout->type_ids = at;
-	at += image->n_types * (u32)sizeof(u32);
+	layout->keys = at;
+	at += image->n_types * (u32)sizeof(struct wj_call_key);
 	layout->dropped = at;
 	at += image->n_elements + image->n_data;
 	layout->size = at;
@@ -82,7 +82,7 @@ static struct wj_instance *allocate(struct wj_image *image)
 	inst->bindings = (struct wj_binding *)(base + layout.bindings);
 	inst->results = (u64 *)(base + layout.results);
 	inst->own_globals = (u64 *)(base + layout.own_globals);
-	inst->type_ids = (u32 *)(base + layout.type_ids);
+	inst->keys = (struct wj_call_key *)(base + layout.keys);
 	inst->dropped_elements = base + layout.dropped;
 	inst->dropped_data = inst->dropped_elements + image->n_elements;
 	return inst;
@@ -123,7 +123,7 @@ static bool link_function(struct wj_instance *inst, u32 index, u32 type,
 		       wj_func_type_equal(from->host_type, &inst->image->types[type]);
 	}
 	if (from->index >= other->image->n_functions ||
-	    other->type_ids[other->image->functions[from->index].type] != inst->type_ids[type])
+	    other->keys[other->image->functions[from->index].type].type_id != inst->keys[type].type_id)
 		return false;
 	/* What `other` imported from a third instance is bound to that one directly. */
 	if (from->index < other->image->n_imported_functions &&
@@ -404,8 +404,10 @@ static int initialise(struct wj_instance *inst, const struct wj_extern *imports,
 	int err = 0;
 	u32 i;
 
-	for (i = 0; i < image->n_types && !err; i++)
-		err = wj_store_type_id(inst->store, &image->types[i], &inst->type_ids[i]);
+	for (i = 0; i < image->n_types && !err; i++) {
+		inst->keys[i].owner = inst->ref_base;
+		err = wj_store_type_id(inst->store, &image->types[i], &inst->keys[i].type_id);
+	}
 	if (!err)
 		err = link_imports(inst, imports, error);
 	if (!err)
@@ -596,7 +598,7 @@ int wj_find_element(struct wj_instance *inst, u32 table, u32 element, u32 type_i
 	e = &t->elements[wj_index_nospec(element, t->size)];
 	if (e->ref == WJ_NULL_REF)
 		return WJ_TRAP_UNINITIALIZED_ELEMENT;
-	if (e->type_id != type_id)
+	if (e->key.type_id != type_id)
 		return WJ_TRAP_INDIRECT_CALL_TYPE;
 	*callee = e->instance;
 	*index = e->ref - e->instance->ref_base;
@@ -607,7 +609,7 @@ int wj_call_element(struct wj_instance *inst, u32 table, u32 element, u32 type, 
 {
 	struct wj_instance *callee;
 	u32 index;
-	int trap = wj_find_element(inst, table, element, inst->type_ids[type], &callee, &index);
+	int trap = wj_find_element(inst, table, element, inst->keys[type].type_id, &callee, &index);
 
 	return trap ? trap : wj_call(callee, index, args);
 }

@@ -153,13 +153,19 @@ struct wj_image {
 				 * images, before they do */
 };
 
+/* What a function in a table and a call through it must have in common for machine code to call it directly. */
+struct wj_call_key {
+	u32 owner;		/* ref_base of the instance; callers in another one go through wj_call_element */
+	u32 type_id;		/* canonical in the store; ~0u: none, equal to no type's */
+};
+
 /* An element of a table; 32 bytes, indexed with a shift by the JIT. */
 struct wj_element {
 	const void *code;	/* entry in machine code; never NULL where the instance has the JIT */
-	struct wj_instance *instance;	/* whose code; callers in another one go through wj_call_element */
+	struct wj_instance *instance;	/* whose code */
+	struct wj_call_key key;	/* the JIT compares it as a whole */
 	u32 ref;		/* WJ_NULL_REF: none */
-	u32 type_id;		/* canonical in the store; ~0u: none, equal to no type's */
-	u64 unused;
+	u32 unused;
 };
 
 struct wj_table {
@@ -197,7 +203,7 @@ struct wj_binding {
 struct wj_instance {
 	u32 *poll_flags;	/* never NULL: the process's word; guest code tests it */
 	u64 memory_base;	/* copy of memory->base; r15 */
-	u64 stack_limit;	/* prologues compare rsp (after the frame) with it */
+	u64 stack_limit;	/* prologues compare rsp (after a large frame) with it */
 	u64 host_sp;		/* stack pointer to run host functions on */
 	u64 guest_sp;		/* guest's while a host function runs */
 	u64 entry_sp;		/* where a trap unwinds to: guest stack pointer at the innermost entry */
@@ -221,7 +227,7 @@ struct wj_instance {
 	struct wj_table **tables;	/* all, imports included */
 	struct wj_global **globals;	/* all; own ones point into own_globals */
 	struct wj_binding *bindings;	/* imported functions */
-	u32 *type_ids;		/* canonical ids of the image's types */
+	struct wj_call_key *keys;	/* by type of the image: what calls through tables ask for */
 	u64 *results;		/* RESULT_LOAD/STORE: max results of any type - 1 */
 	u64 *own_globals;	/* by global index; imported slots unused */
 	/* The pointers above point behind this struct, at offsets wj_layout gives. */
@@ -272,7 +278,7 @@ struct wj_jit_level {
 #endif
 
 struct wj_layout {
-	u32 tables, globals, bindings, type_ids, results, own_globals, dropped, size;
+	u32 tables, globals, bindings, keys, results, own_globals, dropped, size;
 };
 void wj_image_layout(const struct wj_image *image, struct wj_layout *layout);
 

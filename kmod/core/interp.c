@@ -414,7 +414,7 @@ static int call_indirect(struct frame *frame, const struct wj_insn *insn, struct
 	struct wj_instance *inst = frame->inst, *other;
 	u32 index;
 	int trap = wj_find_element(inst, insn->index2, (u32)frame->r[WJ_CALL_INDIRECT_REG],
-				   inst->type_ids[insn->index], &other, &index);
+				   inst->keys[insn->index].type_id, &other, &index);
 
 	*callee = frame;
 	return trap ? trap : call(frame, other, index, callee);

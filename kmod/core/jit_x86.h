@@ -82,7 +82,7 @@ struct wj_branch {
 enum wj_cold_kind {
 	WJ_COLD_TRAP, WJ_COLD_ENTRY_TRAP, WJ_COLD_POLL, WJ_COLD_ENTRY_POLL,
 	WJ_COLD_DIV_MINUS_1, WJ_COLD_MINMAX, WJ_COLD_TRUNC, WJ_COLD_CONVERT,
-	WJ_COLD_CALL_TYPE, WJ_COLD_CALL_FOREIGN
+	WJ_COLD_CALL_OTHER
 };
 struct wj_cold {
 	enum wj_cold_kind kind;
@@ -189,6 +189,13 @@ u32 wj_jit_unwind(struct wj_instance *inst, u32 trap);
 
 /* What host calls save on the guest's stack below the return address. */
 #define WJ_HOST_CALL_SAVED (4 * 8)
+
+/*
+ * Prologues compare the stack pointer with the limit, without the frame where that is no larger than
+ * this; leaves with such a frame do not look at it at all, nor do stubs for calls of the host with
+ * arguments of this size.  Platforms leave room below the limit for all three and interrupts.
+ */
+#define WJ_SMALL_FRAME 256u
 
 /* Between wj_jit_call and the stub that enters guest code. */
 struct wj_entry {

@@ -164,7 +164,7 @@ bool wj_resolve_ref(struct wj_store *store, u32 ref, struct wj_instance **inst, 
 	return true;
 }
 
-static const struct wj_element null_element = { .ref = WJ_NULL_REF, .type_id = ~0u };
+static const struct wj_element null_element = { .ref = WJ_NULL_REF, .key = { ~0u, ~0u } };
 
 /* The limit is on what all tables of the store have together. */
 static int resize(struct wj_store *store, struct wj_table *table, u32 capacity)
@@ -247,7 +247,7 @@ int wj_table_set(struct wj_instance *inst, struct wj_table *table, u32 index, u3
 		if (!wj_resolve_ref(inst->store, ref, &element.instance, &function))
 			return WJ_TRAP_BAD_HOST_ARGUMENT;
 		f = &element.instance->image->functions[function];
-		element.type_id = element.instance->type_ids[f->type];
+		element.key = element.instance->keys[f->type];
 		if (element.instance->engine == WJ_ENGINE_JIT)
 			element.code = wj_code_entry(element.instance->image->code, function);
 		/* Whoever else has this table may outlive the function's instance. */

@@ -405,7 +405,7 @@ static u32 begin_array(struct wj_jit *j, const struct wj_func_type *type)
 	u32 size = 8 * max(max(type->n_params, type->n_results), 1u);
 	u32 i, ints = 0, floats = 0, stack = 0, at;
 
-	if (size > 256) {
+	if (size > WJ_SMALL_FRAME) {
 		wj_x86_rm(&j->e, X86_LEA | X86_W, RCX, wj_mem(RSP, -(s32)size));
 		wj_x86_rm(&j->e, X86_CMP | X86_W, RCX, field(offsetof(struct wj_instance, stack_limit)));
 		at = wj_x86_jcc(&j->e, X86_A, false);

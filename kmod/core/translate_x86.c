@@ -88,8 +88,10 @@ static void xor_key(struct wj_jit *j, u32 w, u8 reg, u32 key)
 void wj_jit_load_imm(struct wj_jit *j, u8 reg, u64 value, bool keep_flags)
 {
 	u32 key, low = (u32)value, high = (u32)(value >> 32);
+	u64 key64;
 
-	if (!wj_blind(j, (s64)value)) {
+	/* An i32 is as small as it is with its sign. */
+	if (!wj_blind(j, high ? (s64)value : (s64)(s32)low)) {
 		wj_x86_mov_imm(&j->e, reg, value, keep_flags);
 		return;
 	}
@@ -97,6 +99,19 @@ void wj_jit_load_imm(struct wj_jit *j, u8 reg, u64 value, bool keep_flags)
 	if (!high) {
 		wj_x86_mov_imm(&j->e, reg, low ^ key, true);
 		xor_key(j, 0, reg, key);
+		return;
+	}
+	if ((s64)value == (s32)low) {
+		/* Both immediates are sign-extended. */
+		wj_x86_mov_imm(&j->e, reg, (u64)(s64)(s32)(low ^ key), true);
+		xor_key(j, X86_W, reg, key);
+		return;
+	}
+	if (reg != RCX) {
+		key64 = (u64)key << 32 | wj_jit_random(j);
+		wj_x86_mov_imm(&j->e, reg, value ^ key64, true);
+		wj_x86_mov_imm(&j->e, RCX, key64, true);
+		wj_x86_rr(&j->e, X86_XOR | X86_W, RCX, reg);
 		return;
 	}
 	/* The immediates of the two 64-bit xors are sign-extended: together, low is. */
@@ -293,10 +308,10 @@ void wj_jit_prologue(struct wj_jit *j)
 
 	if (j->mitigations & WJ_MITIGATE_IBT)
 		wj_x86_bytes(&j->e, 0xfa1e0ff3, 4);	/* endbr64 */
-	if (!j->f->leaf || total > 256) {
+	if (!j->f->leaf || total > WJ_SMALL_FRAME) {
 		u8 sp = RSP;
 
-		if (total) {
+		if (total > WJ_SMALL_FRAME) {
 			sp = RCX;
 			wj_x86_rm(&j->e, X86_LEA | X86_W, RCX, wj_mem(RSP, -(s32)total));
 		}
@@ -460,31 +475,37 @@ static void call_indirect(struct wj_jit *j, const struct wj_insn *i)
 	else
 		wj_x86_rm(&j->e, X86_CMP_LOAD, R11, wj_mem(RCX, offsetof(struct wj_table, size)));
 	wj_jit_trap_if(j, X86_AE, WJ_TRAP_UNDEFINED_ELEMENT);
-	/* A mispredicted branch gets here with index 0. */
-	wj_x86_rr(&j->e, X86_SBB, R10, R10);
+	/* A mispredicted branch gets here with index 0.  r10 is -1, where there is no code ... */
+	wj_x86_rr(&j->e, X86_SBB | X86_W, R10, R10);
 	wj_x86_rr(&j->e, X86_AND, R10, R11);
 	wj_x86_shift_imm(&j->e, X86_SHL, X86_W, R11, 5);
 	wj_x86_rm(&j->e, X86_ADD_LOAD | X86_W, R11, wj_mem(RCX, offsetof(struct wj_table, elements)));
-	wj_x86_rm(&j->e, X86_LOAD, R10, wj_field(j->layout.type_ids + 4 * i->index));
-	wj_x86_rr(&j->e, X86_XOR, RCX, RCX);
-	wj_x86_rm(&j->e, X86_CMP_LOAD, R10, wj_mem(R11, offsetof(struct wj_element, type_id)));
-	/* ... and here with a null pointer: no code of another type. */
-	wj_x86_rm(&j->e, X86_CMOV | X86_W | X86_E, RCX, wj_mem(R11, offsetof(struct wj_element, code)));
-	wj_jit_cold(j, WJ_COLD_CALL_TYPE, X86_NE, i);
-	wj_x86_rm(&j->e, X86_CMP_LOAD | X86_W, R14, wj_mem(R11, offsetof(struct wj_element, instance)));
-	wj_jit_cold(j, WJ_COLD_CALL_FOREIGN, X86_NE, i);
+	wj_x86_rm(&j->e, X86_LOAD | X86_W, RCX, wj_field(j->layout.keys + 8 * i->index));
+	wj_x86_rm(&j->e, X86_CMP_LOAD | X86_W, RCX, wj_mem(R11, offsetof(struct wj_element, key)));
+	/* ... and stays that if the next branch is: no code of another type. */
+	wj_x86_rm(&j->e, X86_CMOV | X86_W | X86_E, R10, wj_mem(R11, offsetof(struct wj_element, code)));
+	wj_jit_cold(j, WJ_COLD_CALL_OTHER, X86_NE, i);
 	if (j->mitigations & WJ_MITIGATE_RETPOLINE)
-		wj_jit_reloc(j, WJ_RELOC_EXTERNAL, wj_x86_call(&j->e), 0, wj_indirect_thunk(RCX));
+		wj_jit_reloc(j, WJ_RELOC_EXTERNAL, wj_x86_call(&j->e), 0, wj_indirect_thunk(R10));
 	else
-		wj_x86_rr(&j->e, X86_INDIRECT, X86_CALL_RM, RCX);
+		wj_x86_rr(&j->e, X86_INDIRECT, X86_CALL_RM, R10);
 	wj_jit_site(j, 0);
 	wj_jit_cold_back(j);
 	j->last_call = i->index;
 }
 
-/* An element of another instance or without code; r11 is its address. */
-static void cold_foreign(struct wj_jit *j, const struct wj_cold *c)
+/* An element of another type or another instance; r11 is its address. */
+static void cold_call_other(struct wj_jit *j, const struct wj_cold *c)
 {
+	u32 at;
+
+	wj_x86_rm(&j->e, X86_LOAD, RCX, wj_field(j->layout.keys + 8 * c->insn.index +
+						 offsetof(struct wj_call_key, type_id)));
+	wj_x86_rm(&j->e, X86_CMP_LOAD, RCX, wj_mem(R11, offsetof(struct wj_element, key.type_id)));
+	at = wj_x86_jcc(&j->e, X86_E, true);
+	wj_x86_call_to(&j->e, j->call_type);
+	wj_jit_site(j, 0);
+	wj_patch8(&j->e, at, j->e.pos);
 	wj_x86_rm(&j->e, X86_LOAD | X86_W, RCX, wj_field(j->layout.tables + 8 * c->insn.index2));
 	wj_x86_rm(&j->e, X86_SUB_LOAD | X86_W, R11, wj_mem(RCX, offsetof(struct wj_table, elements)));
 	wj_x86_shift_imm(&j->e, X86_SHR, X86_W, R11, 5);
@@ -534,12 +555,8 @@ void wj_jit_emit_cold(struct wj_jit *j, const struct wj_cold *c)
 	case WJ_COLD_CONVERT:
 		wj_t_cold_convert(j, c);
 		return;
-	case WJ_COLD_CALL_TYPE:
-		wj_x86_call_to(&j->e, j->call_type);
-		wj_jit_site(j, 0);
-		return;
-	case WJ_COLD_CALL_FOREIGN:
-		cold_foreign(j, c);
+	case WJ_COLD_CALL_OTHER:
+		cold_call_other(j, c);
 		return;
 	}
 }

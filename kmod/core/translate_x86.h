@@ -74,7 +74,7 @@ static inline bool wj_blind(const struct wj_jit *j, s64 value)
 extern const u8 wj_t_cc[WJ_CC_COUNT];	/* of integer comparisons: enum wj_x86_cc */
 
 /* translate_x86.c.  w is 0 or X86_W; d, a, b are machine registers; rcx may be clobbered. */
-/* reg = value; flags survive only if keep_flags and not blinded. */
+/* reg = value; flags survive only if keep_flags and not blinded, rcx only if it fits in 32 bits. */
 void wj_jit_load_imm(struct wj_jit *j, u8 reg, u64 value, bool keep_flags);
 /* The same for an immediate operand of width w. */
 void wj_t_load_operand(struct wj_jit *j, u8 reg, u32 w, s32 imm);

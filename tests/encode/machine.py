@@ -215,9 +215,9 @@ class Function:
         if self.listing.mitigations & IBT:
             lines.append(r"endbr64")
         if not body.leaf or body.total > 256:
-            register = "rcx" if body.total else "rsp"
-            if body.total:
-                lines.append(rf"lea rcx, \[rsp - {body.total if body.total < 10 else hex(body.total)}\]")
+            register = "rcx" if body.total > 256 else "rsp"
+            if body.total > 256:
+                lines.append(rf"lea rcx, \[rsp - {hex(body.total)}\]")
             lines += [rf"cmp qword ptr {re.escape(STACK_LIMIT)}, {register}", r"ja 0x[0-9a-f]+"]
         if not body.leaf:
             lines += [POLL, r"jne 0x[0-9a-f]+"]

@@ -196,7 +196,7 @@ def test_indirect_branches(listings: list[Listing]) -> None:
             assert not found.mitigations & RETPOLINE, where
             if insn.mnemonic == "call":
                 stub = insn.at < found.code.entries[0]
-                assert insn.operands == "rcx" or (stub and insn.operands == "r11"), where
+                assert insn.operands in (("rcx", "r11") if stub else ("r10",)), where
                 continue
             assert not found.mitigations & IBT, where
             assert insn.memory and insn.memory[:3] == ("", "rcx", 8), where

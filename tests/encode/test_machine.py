@@ -138,8 +138,8 @@ def text_of(pattern: str, other: str) -> Callable[[Insn], str | None]:
 
 
 BROKEN = {
-    "stack check gone": (text_of(r"^cmp qword ptr \[r14 \+ 0x10\], rcx", "nop"), "prologue has not"),
-    "another limit": (text_of(r"^lea rcx, \[rsp - .*", "lea rcx, [rsp - 8]"), "prologue has not"),
+    "stack check gone": (text_of(r"^cmp qword ptr \[r14 \+ 0x10\], rsp", "nop"), "prologue has not"),
+    "another stack": (text_of(r"^cmp qword ptr \[r14 \+ 0x10\], rsp", "cmp qword ptr [r14 + 0x10], rcx"), "prologue has not"),
     "entry poll gone": (text_of(r"^cmp dword ptr \[r14 .*", "nop"), "prologue has not"),
     "saved register not pushed": (text_of(r"^push rbp", "nop"), "prologue has not"),
     "saved register not popped": (text_of(r"^pop rbp", "nop"), "bytes pushed"),
@@ -202,6 +202,20 @@ def test_broken_code_is_seen(process: Core, name: str) -> None:
     found, image = small(process)
     with pytest.raises(AssertionError, match=message):
         check_program(edited(found, change), image)
+
+
+@pytest.mark.parametrize("slots", [29, 30])
+def test_large_frame(process: Core, slots: int) -> None:
+    """From 256 bytes on, callee-saved registers included, the frame counts."""
+    body = Body(SOURCE, leaf=False, saved=3, slots=(slots, 0, 0, 0, 0), outs=1)
+    image = Image(types=[func_type("i", "i")], functions=[(0, body)], memories=[limits(1)]).build()
+    found = read_back(process, "large frame", image, 0, NATIVE)
+    assert check(found, image) == 1
+    limit = [insn.text for insn in found.functions() if re.match(r"lea rcx, \[rsp", insn.text)]
+    assert limit == (["lea rcx, [rsp - 0x108]"] if slots == 30 else [])
+    if limit:
+        with pytest.raises(AssertionError, match="prologue has not"):
+            check_program(edited(found, text_of(r"^lea rcx, \[rsp - .*", "lea rcx, [rsp - 0x100]")), image)
 
 
 def test_loop_without_a_poll_is_seen(process: Core) -> None:

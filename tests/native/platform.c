@@ -55,7 +55,7 @@ static void check_block(const struct block *b)
 static u8 *guest_stack;
 #define GUEST_STACK (1ul << 20)
 #define HEADROOM (64ul << 10)
-/* A leaf with up to 256 bytes does not look at the limit; nor does a call's return address. */
+/* A frame of 256 bytes, a leaf's of as many, and return addresses are below the limit: WJ_SMALL_FRAME. */
 #define BELOW_LIMIT 1024ul
 #define ABOVE_TOP 4096ul
 
@@ -445,12 +445,16 @@ __asm__(".text\n"
 	"thunk_r11: call 2f\n"
 	"1: pause; lfence; jmp 1b\n"
 	"2: mov %r11, (%rsp)\n"
+	"ret\n"
+	"thunk_r10: call 2f\n"
+	"1: pause; lfence; jmp 1b\n"
+	"2: mov %r10, (%rsp)\n"
 	"ret\n");
-extern const u8 thunk_rcx[], thunk_r11[], thunk_return[];
+extern const u8 thunk_rcx[], thunk_r10[], thunk_r11[], thunk_return[];
 
 const void *wj_indirect_thunk(unsigned int reg)
 {
-	return reg == 1 ? thunk_rcx : reg == 11 ? thunk_r11 : NULL;
+	return reg == 1 ? thunk_rcx : reg == 10 ? thunk_r10 : reg == 11 ? thunk_r11 : NULL;
 }
 
 const void *wj_return_thunk(void)
