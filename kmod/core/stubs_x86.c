@@ -368,8 +368,12 @@ void wj_jit_stubs(struct wj_jit *j)
 	for (i = 0; i < ARRAY_SIZE(j->traps); i++)
 		j->traps[i] = emit_trap_with(j, i);
 
-	/* CALL_INDIRECT on a wrong or missing element, whose address is in r11. */
+	/* CALL_INDIRECT on an element, whose address is in r11, with another key: returns if of type ecx. */
 	j->call_type = j->e.pos;
+	wj_x86_rm(&j->e, X86_CMP_LOAD, RCX, wj_mem(R11, offsetof(struct wj_element, key.type_id)));
+	at = wj_x86_jcc(&j->e, X86_NE, false);
+	wj_jit_return(j);
+	wj_patch32(&j->e, at, j->e.pos);
 	wj_x86_rm(&j->e, X86_ALU_IMM8, X86_ALU_CMP, wj_mem(R11, offsetof(struct wj_element, ref)));
 	wj_imm8(&j->e, 0xff);
 	at = wj_x86_jcc(&j->e, X86_E, false);

@@ -497,15 +497,10 @@ static void call_indirect(struct wj_jit *j, const struct wj_insn *i)
 /* An element of another type or another instance; r11 is its address. */
 static void cold_call_other(struct wj_jit *j, const struct wj_cold *c)
 {
-	u32 at;
-
 	wj_x86_rm(&j->e, X86_LOAD, RCX, wj_field(j->layout.keys + 8 * c->insn.index +
 						 offsetof(struct wj_call_key, type_id)));
-	wj_x86_rm(&j->e, X86_CMP_LOAD, RCX, wj_mem(R11, offsetof(struct wj_element, key.type_id)));
-	at = wj_x86_jcc(&j->e, X86_E, true);
 	wj_x86_call_to(&j->e, j->call_type);
 	wj_jit_site(j, 0);
-	wj_patch8(&j->e, at, j->e.pos);
 	wj_x86_rm(&j->e, X86_LOAD | X86_W, RCX, wj_field(j->layout.tables + 8 * c->insn.index2));
 	wj_x86_rm(&j->e, X86_SUB_LOAD | X86_W, R11, wj_mem(RCX, offsetof(struct wj_table, elements)));
 	wj_x86_shift_imm(&j->e, X86_SHR, X86_W, R11, 5);
