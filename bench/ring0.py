@@ -38,6 +38,7 @@ OPS = {
     **{"getpid": 20000, "null": 20000, "self1": 5000, "self4k": 2000},
     **{"pingpong": 2000, "tcp": 1000, "fork": 40},
 }
+FILTERED = ("getpid", "null")  # these also under a seccomp filter
 WALL_ROUNDS = 7
 REQUESTS = {"1 KiB": ("/1k", 400), "100 KiB": ("/100k", 100)}
 NGINX_CONFIGURATION = """\
@@ -133,6 +134,8 @@ def count_ops(programs: Programs) -> str:
     runs = []
     for command in ("/ops", guest("ops")):
         runs += [f"echo === {command[:4]}", *(f"{command} {op} {n} || exit" for op, n in OPS.items())]
+        runs += [f"echo === {command[:4]} filtered"]
+        runs += [f"/ops filter {command} {op} {OPS[op]} || exit" for op in FILTERED]
     script = "; ".join(
         ["exec 5>/dev/null", *runs, "echo === bare", "cat /proc/bare"]
         + ["echo === symbols", "grep ' wj_pool\\b' /proc/kallsyms", "grep '^wasm ' /proc/modules"]
@@ -140,9 +143,12 @@ def count_ops(programs: Programs) -> str:
     output = count(programs, script, programs.files()).output
     parts = dict(part.split("\n", 1) for part in output.split("=== ")[1:])
     native, ring0, bare = (numbers(parts[name]) for name in ("/ops", "/lau", "bare"))
+    for numbers_of, name in ((native, "/ops"), (ring0, "/lau")):
+        filtered = numbers(parts[f"{name} filtered"])
+        numbers_of.update({f"{op}, filtered": filtered[op] for op in FILTERED})
     title = f"{'instructions per operation':28} {'native':>10} {'ring 0':>10} {'ratio':>6}"
     print(f"{title}   of it the kernel's function")
-    for op in OPS:
+    for op in native:
         line = f"{op:28} {native[op]:10.0f} {ring0[op]:10.0f} {native[op] / ring0[op]:6.2f}"
         if op in bare:
             added = f"ring 0 adds {ring0[op] - bare[op]:.0f}, native {native[op] - bare[op]:.0f}"

@@ -150,24 +150,49 @@ static __always_inline int dispatch(struct wj_instance *inst, const struct wj_im
 	return finish(inst, args, ret, kind, result);
 }
 
-/* The same for what is one system call: without a function of its own, mostly. */
-static __always_inline int dispatch_pass(struct wj_instance *inst, const struct wj_import_line *line, u64 *args,
-					 wj_handler handler, u32 nr, const char *kinds, u32 n)
+/* Host calls that are one system call: its number plus one, how many arguments it has and of which kinds. */
+struct pass {
+	u32 nr, n;
+	char kinds[7];
+};
+
+/* The same for what is one system call, where somebody looks at those. */
+static __attribute__((__noinline__)) int dispatch_filtered(struct wj_instance *inst,
+							const struct wj_import_line *line, u64 *args,
+							wj_handler handler, const struct pass *pass)
 {
 	struct wj_process *p = wj_instance_user(inst);
+	u64 native[6] = { 0 };
+	long ret;
+
+	if (wj_quick_allowed(p, pass->nr - 1) && wj_pass_arguments(p, pass->kinds, args, native)) {
+		if (wj_quick_make(p, pass->nr - 1, 6, native, &ret) != WJ_QUICK_DONE)
+			return finish_pass(inst, args, pass->nr - 1, ret);
+		args[0] = (u32)ret;
+		return 0;
+	}
+	return dispatch_long(inst, line, args, handler, RESULT_NEGATIVE_ERRNO, 'i');
+}
+
+/* Where nobody does: without a function of its own, mostly. */
+static __always_inline int dispatch_pass(struct wj_instance *inst, const struct wj_import_line *line, u64 *args,
+					 wj_handler handler, const struct pass *pass)
+{
+	struct wj_process *p = wj_instance_user(inst);
+	u32 nr = pass->nr - 1;
 	u64 native[6];
 	long ret;
 
 	p->steps = 0;
-	if (unlikely(p->trace || wj_quick_tracing() || !wj_pass_arguments(p, kinds, args, native)))
+	if (unlikely(p->trace || wj_quick_tracing() || !wj_pass_arguments(p, pass->kinds, args, native)))
 		return dispatch_long(inst, line, args, handler, RESULT_NEGATIVE_ERRNO, 'i');
-	switch (wj_quick_sys(p, nr, n, native, &ret)) {
+	switch (wj_quick_sys(p, nr, pass->n, native, &ret)) {
 	case WJ_QUICK_DONE:
 		break;
 	case WJ_QUICK_MADE:
 		return finish_pass(inst, args, nr, ret);
 	case WJ_QUICK_LONG:
-		return dispatch_long(inst, line, args, handler, RESULT_NEGATIVE_ERRNO, 'i');
+		return dispatch_filtered(inst, line, args, handler, pass);
 	}
 	args[0] = (u32)ret;
 	return 0;
@@ -177,10 +202,6 @@ static __always_inline int dispatch_pass(struct wj_instance *inst, const struct 
  * The handlers that pass.def makes.  Those that it does not are declared twice here, those that it
  * does are defined, too: so for each handler `nr` is 0 or what pass.def says, plus one.
  */
-struct pass {
-	u32 nr, n;
-	char kinds[7];
-};
 #define IMPORT(module, name, signature, handler, origin) static const struct pass pass_##handler;
 #include "imports.def"
 #undef IMPORT
@@ -198,8 +219,7 @@ struct pass {
 	static int function(struct wj_instance *inst, void *data, u64 *args) \
 	{ \
 		if (pass_##handler.nr && result_kind(module, name) == RESULT_NEGATIVE_ERRNO && signature[0] == 'i') \
-			return dispatch_pass(inst, data, args, wj_host_##handler, pass_##handler.nr - 1, \
-					     pass_##handler.kinds, pass_##handler.n); \
+			return dispatch_pass(inst, data, args, wj_host_##handler, &pass_##handler); \
 		return dispatch(inst, data, args, wj_host_##handler, result_kind(module, name), signature[0]); \
 	}
 

@@ -94,7 +94,7 @@ struct wj_level {
 
 /* What a guest has done, in the order of /proc/wasm; host_calls are counted by the core. */
 #define WJ_COUNTS \
-	COUNT(host_calls) COUNT(system_calls) COUNT(launcher_calls) COUNT(polls) COUNT(returns) \
+	COUNT(host_calls) COUNT(system_calls) COUNT(filtered) COUNT(launcher_calls) COUNT(polls) COUNT(returns) \
 	COUNT(signals) COUNT(forks) COUNT(execs) COUNT(traps)
 struct wj_counts {
 #define COUNT(name) u64 name;
@@ -192,6 +192,26 @@ static inline bool wj_syscall_work(void)
 #endif
 }
 
+/* Filters of seccomp, and nobody else? */
+static inline bool wj_only_filters_look(void)
+{
+#ifdef SYSCALL_WORK_SECCOMP
+	return READ_ONCE(current_thread_info()->syscall_work) == SYSCALL_WORK_SECCOMP;
+#else
+	return (READ_ONCE(current_thread_info()->flags) & (SYSCALL_ENTER_WORK | SYSCALL_EXIT_WORK)) == _TIF_SECCOMP;
+#endif
+}
+
+/* seccomp.c: may the current task make this system call? */
+enum wj_verdict {
+	WJ_ALLOWED,
+	WJ_REFUSED,		/* it gets *ret instead */
+	WJ_ASK_LAUNCHER		/* to make it: what comes of that is more than an answer, or not known here */
+};
+void wj_seccomp_init(void);
+bool wj_seccomp_allows(struct wj_context *c, unsigned int nr);	/* whatever the arguments; false: perhaps */
+enum wj_verdict wj_seccomp(struct wj_context *c, unsigned int nr, const u64 args[6], long *ret);
+
 /* fpu.c: from enter to leave, current runs `c` and xmm registers are the guest's. */
 int wj_fpu_init(void);
 void wj_fpu_deinit(void);
@@ -269,6 +289,7 @@ void wj_quota_free_chunks(struct wj_quota *q, u32 count);
 
 /* symbols.c: functions that the kernel does not export, as trampolines in the pool. */
 int wj_symbols_init(void);
+unsigned long wj_symbol(const char *name);	/* its address, or 0; while the module is being loaded */
 extern const void *wj_syscall_entries[NR_syscalls];
 /* long (const struct pt_regs *, u64 stack), or NULL: see wj_pool_trampolines */
 static inline const void *wj_syscall_entry(unsigned int nr)

@@ -13,6 +13,7 @@ static int __init wj_init(void)
 	err = wj_symbols_init();
 	if (err)
 		goto fail_pool;
+	wj_seccomp_init();
 	wj_tick_init();
 	err = wj_fpu_init();
 	if (err)

@@ -12,14 +12,12 @@
 /* After a system call: work, or registers that are not the guest's any more. */
 #define WJ_AFTER_CALL (EXIT_TO_USER_MODE_WORK | 1u << TIF_NEED_FPU_LOAD)
 
-/* `nr` and `n` are constants; args: the first n arguments. */
-static __always_inline enum wj_quick wj_quick_sys(struct wj_process *p, unsigned int nr, u32 n, const u64 *args,
-						  long *ret)
+/* A call that nobody looks at, or needs to. */
+static __always_inline enum wj_quick wj_quick_make(struct wj_process *p, unsigned int nr, u32 n, const u64 *args,
+						   long *ret)
 {
 	struct wj_context *c = p->platform;
 
-	if (unlikely(!c->started || c->answered || wj_syscall_work()))
-		return WJ_QUICK_LONG;
 	p->steps++;
 	if (n > 0)
 		c->regs.di = args[0];
@@ -37,6 +35,25 @@ static __always_inline enum wj_quick wj_quick_sys(struct wj_process *p, unsigned
 	if (unlikely(READ_ONCE(current_thread_info()->flags) & WJ_AFTER_CALL || (u64)*ret >= -4095ull))
 		return WJ_QUICK_MADE;
 	return WJ_QUICK_DONE;
+}
+
+/* `nr` and `n` are constants; args: the first n arguments. */
+static __always_inline enum wj_quick wj_quick_sys(struct wj_process *p, unsigned int nr, u32 n, const u64 *args,
+						  long *ret)
+{
+	const struct wj_context *c = p->platform;
+
+	if (unlikely(!c->started || c->answered || wj_syscall_work()))
+		return WJ_QUICK_LONG;
+	return wj_quick_make(p, nr, n, args, ret);
+}
+
+/* Where that did not make it: do the filters that look allow it, whatever the arguments? */
+static inline bool wj_quick_allowed(struct wj_process *p, unsigned int nr)
+{
+	struct wj_context *c = p->platform;
+
+	return c->started && !c->answered && wj_syscall_work() && wj_seccomp_allows(c, nr);
 }
 
 static inline long wj_quick_end(struct wj_process *p, unsigned int nr, long ret)

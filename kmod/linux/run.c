@@ -193,7 +193,7 @@ long wj_sys_own(struct wj_context *c, unsigned int nr, u64 a, u64 b, u64 d)
 	return sys_on_task_stack(c, nr);
 }
 
-/* seccomp, audit, ptrace and friends look at system calls of user mode: let them. */
+/* Audit, ptrace and friends look at system calls of user mode, and some filters do more than answer: let them. */
 static long sys_through_launcher(struct wj_context *c, int nr, const u64 args[6])
 {
 	c->counts.launcher_calls++;
@@ -215,14 +215,21 @@ static noinline long sys_slow(struct wj_context *c, unsigned int nr, bool made, 
 	const u64 args[6] = { c->regs.di, c->regs.si, c->regs.dx, c->regs.r10, c->regs.r8, c->regs.r9 };
 	unsigned int call = nr;
 
-	for (;;) {
+	for (;; made = false) {
 		if (!made && wj_syscall_work()) {
-			ret = sys_through_launcher(c, nr, args);
-		} else if (!made) {
+			switch (wj_seccomp(c, call, args, &ret)) {
+			case WJ_ALLOWED:
+				break;
+			case WJ_REFUSED:
+				return ret;
+			case WJ_ASK_LAUNCHER:
+				return sys_through_launcher(c, call, args);
+			}
+		}
+		if (!made) {
 			set_arguments(c, args[0], args[1], args[2], args[3], args[4], args[5]);
 			ret = sys_on_task_stack(c, call);
 		}
-		made = false;
 		switch (ret) {
 		case -ERESTARTSYS:
 		case -ERESTARTNOINTR:

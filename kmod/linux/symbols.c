@@ -76,6 +76,11 @@ static int find_functions(void)
 	return err;
 }
 
+unsigned long wj_symbol(const char *name)
+{
+	return lookup(name);
+}
+
 u32 wj_mitigations(void)
 {
 	u32 ret = WJ_MITIGATE_BLIND;

@@ -16,6 +16,18 @@ static inline enum wj_quick wj_quick_sys(struct wj_process *p, unsigned int nr, 
 	return WJ_QUICK_LONG;
 }
 
+static inline enum wj_quick wj_quick_make(struct wj_process *p, unsigned int nr, u32 n, const u64 *args, long *ret)
+{
+	return wj_quick_sys(p, nr, n, args, ret);
+}
+
+static inline bool wj_quick_allowed(struct wj_process *p, unsigned int nr)
+{
+	(void)p;
+	(void)nr;
+	return false;
+}
+
 static inline long wj_quick_end(struct wj_process *p, unsigned int nr, long ret)
 {
 	(void)p;

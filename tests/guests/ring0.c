@@ -12,6 +12,7 @@
  *	fork COUNT	children, one after the other
  *	touch MB	a page after the other, then wait
  *	session		getsid until it fails
+ *	filtered	system calls that a filter may forbid; `handler`: with one for SIGSYS
  *	who		what the process may do
  *	rounding	sums that depend on the rounding of floating point, and exceptions
  *	constants	what it computes with can be found in its code, unless that hides it
@@ -207,6 +208,30 @@ static void who(void)
 	say("setuid: %s", outcome(setuid(0)));
 }
 
+static volatile int forbidden;
+
+static void on_sigsys(int sig)
+{
+	forbidden += sig == SIGSYS;
+}
+
+static void filtered(int handler)
+{
+	int fd = MUST(open("/proc/self/exe", O_RDONLY)), null = MUST(open("/dev/null", O_WRONLY));
+	char here[9] = "on stack";
+
+	if (handler)
+		signal(SIGSYS, on_sigsys);
+	for (int i = 0; i < 3; i++) {
+		say("kill: %s", kill(getpid(), 0) ? error_name(errno) : "0");
+		say("getsid: %s", getsid(0) < 0 ? error_name(errno) : getsid(0) ? "some" : "0");
+		say("lseek: %s, %s", outcome(lseek(fd, 0, SEEK_SET)), lseek(fd, 0, SEEK_END) < 0 ? error_name(errno) : "end");
+		say("write: %s, %s", outcome(write(null, here, 8)), outcome(write(null, here, 7)));
+		say("nanosleep: %s", outcome(usleep(1000)));
+		say("forbidden: %d", forbidden);
+	}
+}
+
 static void rounding(void)
 {
 	volatile double tenth = 0.1, fifth = 0.2, zero = 0, one = 1, three = 3;
@@ -297,6 +322,8 @@ int main(int argc, char **argv)
 		touch(count);
 	if (!strcmp(what, "session"))
 		session();
+	if (!strcmp(what, "filtered"))
+		filtered(!strcmp(argument, "handler"));
 	if (!strcmp(what, "who"))
 		who();
 	if (!strcmp(what, "rounding"))

@@ -88,6 +88,10 @@ class Ring0:
         )
         self.insert()
 
+    def has_option(self, option: str) -> bool:
+        """Is the kernel configured so?"""
+        return option in kbuild.inspect_kernel(self.kernel.headers).options
+
     def insert(self) -> None:
         """Load the module; let everybody in, for the tests that are about users."""
         parameters = f"launcher={LAUNCHER} pywasmjit={PYWASMJIT}"
@@ -155,8 +159,11 @@ class Ring0:
 
     def native(self, guest: str, *arguments: str, timeout: float = 60) -> Result:
         """The same source, compiled by the C compiler for the machine."""
-        there = self.machine.copy_in(native(guest), f"{HERE}/native")
-        return self.machine.run([there, *arguments], timeout)
+        return self.machine.run([self.native_program(guest), *arguments], timeout)
+
+    def native_program(self, guest: str) -> str:
+        """Where that is in the machine."""
+        return self.machine.copy_in(native(guest), f"{HERE}/native")
 
     def totals(self) -> dict[str, int]:
         """/proc/wasm/totals, the numbers in it."""

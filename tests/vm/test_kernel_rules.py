@@ -14,31 +14,6 @@ from pywasmjit.vm.packages import Kernel
 
 HERE_ON_THE_HOST = Path(__file__).parent
 
-# A seccomp filter on getppid (110) in classic BPF: load the number, compare, kill or allow.
-FILTER = """
-import ctypes, os, struct, sys
-action = int(sys.argv[1], 0)
-program = b"".join(struct.pack("<HBBI", *line) for line in (
-    (0x20, 0, 0, 0), (0x15, 0, 1, 110), (0x06, 0, 0, action), (0x06, 0, 0, 0x7fff0000)))
-buffer = ctypes.create_string_buffer(program)
-header = struct.pack("<HxxxxxxQ", 4, ctypes.addressof(buffer))
-libc = ctypes.CDLL(None)
-assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, header, 0, 0) == 0
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-
-
-@pytest.mark.parametrize(
-    ("action", "status", "output"),
-    [("0x80000000", 128 + 31, ""), ("0x7fff0000", 0, "wrong: 0\n")],
-    ids=["kill", "allow"],
-)
-def test_seccomp_filters_are_enforced(ring0: Ring0, action: str, status: int, output: str) -> None:
-    command = ring0.command("ring0", "calls", "3")
-    result = ring0.machine.run(["python3", "-c", FILTER, action, *command])
-    assert (result.status, result.text) == (status, output)
-
-
 def test_strace_sees_the_system_calls_of_guests(ring0: Ring0) -> None:
     command = " ".join(ring0.command("ring0", "calls", "7"))
     result = ring0.machine.run(f"strace -f -e trace=getppid -o {HERE}/trace {command}")
