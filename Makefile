@@ -33,12 +33,13 @@ LAUNCHER_OBJECTS := $(patsubst kmod/%,$(BUILD)/launcher/%.o,$(LAUNCHER_SOURCES))
 HEADERS := $(wildcard kmod/*/*.h kmod/*/*.def)
 
 WARNINGS := -Wall -Wextra -Werror
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' pywasmjit/__init__.py)
 # No libc: what is linked is what is here.  Low and not position independent, so that guest code,
 # which lives in the low 2 GiB too, reaches it with rel32 calls.  In as few segments as can be: fork
 # copies each one's vm_area_struct.
 LAUNCHER_CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -Wframe-larger-than=1536 -ffreestanding \
 	-fno-stack-protector -fno-pie -fcf-protection=none -ffunction-sections \
-	-Ikmod/user -Ikmod/core -Ikmod/host
+	-Ikmod/user -Ikmod/core -Ikmod/host -DWJ_VERSION='"$(VERSION)"'
 
 ## launcher       build the launcher (build/pywasmjit-launch), the user-space host
 .PHONY: launcher

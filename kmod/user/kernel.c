@@ -115,11 +115,29 @@ int end_kernel(const struct wj_uapi_run *run)
 	return run->event == WJ_EVENT_EXIT ? run->status : die(run->status);
 }
 
+/* What the module says of itself in a file of one line; "unknown" where it does not. */
+static const char *module_says(const char *path, char text[32])
+{
+	int fd = syscall4(__NR_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
+	long n = fd < 0 ? -1 : syscall3(__NR_read, fd, (long)text, 31);
+
+	if (fd >= 0)
+		syscall2(__NR_close, fd, 0);
+	if (n <= 0)
+		return "unknown";
+	text[text[n - 1] == '\n' ? n - 1 : n] = 0;
+	return text;
+}
+
 static int refused(long err)
 {
 	/* The size of the structure is part of the ioctl's number. */
 	if ((err == -EPROTO || err == -ENOTTY) && !load.error) {
-		wj_log("pywasmjit: the loaded wasm module is of another version: sudo pywasmjit rmmod && sudo pywasmjit insmod");
+		char version[32], interface[32];
+
+		wj_log("pywasmjit: the loaded module is wasm %s with version %s of /dev/wasm, this is pywasmjit %s with version %d: sudo pywasmjit rmmod && sudo pywasmjit insmod",
+		       module_says("/sys/module/wasm/version", version),
+		       module_says("/sys/module/wasm/parameters/interface", interface), WJ_VERSION, WJ_UAPI_VERSION);
 		return EXIT_UNAVAILABLE;
 	}
 	if (load.error == -EPROTO) {

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
+from pathlib import Path
 
-from ring0 import HERE, Ring0
+from ring0 import HERE, ROOT, Ring0
 
 from pywasmjit import __version__
+from pywasmjit.errors import HostUnavailableError
 
 AS_NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups"
 TRACING = "/sys/kernel/tracing"
@@ -27,6 +31,25 @@ def test_the_module_tells_its_versions_and_parameters(ring0: Ring0) -> None:
     described = ring0.machine.run(f"modinfo -F parm {ring0.module}", check=True).text
     assert {line.partition(":")[0] for line in described.splitlines()} == set(parameters)
     assert all(len(line.partition(":")[2]) > 10 for line in described.splitlines())
+
+
+def test_a_launcher_of_another_version_names_both(ring0: Ring0, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    for name in ("Makefile", "kmod", "pywasmjit/__init__.py", "build/launcher"):
+        (other / name).parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cp", "-a", ROOT / name, other / name], check=True)
+    (other / "pywasmjit/__init__.py").write_text('__version__ = "9.8.7"\n')
+    uapi = other / "kmod/linux/uapi.h"
+    uapi.write_text(uapi.read_text().replace("#define WJ_UAPI_VERSION 1\n", "#define WJ_UAPI_VERSION 77\n"))
+    # Only what knows the interface is compiled again.
+    command = ["make", "-s", "launcher", "-o", "kmod/linux/uapi.h", "-W", "kmod/user/kernel.c"]
+    subprocess.run(command, cwd=other, check=True, stdout=sys.stderr)
+    there = ring0.machine.copy_in(other / "build/pywasmjit-launch", f"{HERE}/other")
+    _, *arguments = ring0.command("ring0", "calls", "1")
+    result = ring0.machine.run([there, *arguments])
+    assert result.status == HostUnavailableError.exit_code
+    assert f"wasm {__version__} with version 1 of /dev/wasm, this is pywasmjit 9.8.7 with version 77: " in result.text
+    assert "rmmod" in result.text and ring0.totals()["loads"] == 0
 
 
 def test_totals_count_what_happened(ring0: Ring0) -> None:
