@@ -9,14 +9,33 @@ from textwrap import dedent
 import pytest
 from lowering import check, function, lowered, module, text
 
-from pywasmjit._isa import BR, I32_ADD_IMM, I32_BR_IF_IMM, I32_CONST, RET
+from pywasmjit._isa import (
+    BR,
+    I32_ADD_IMM,
+    I32_AND_IMM,
+    I32_BR_IF_IMM,
+    I32_CONST,
+    I32_LOAD8_U,
+    I32_LOAD16_U,
+    I32_OR_IMM,
+    I32_SELECT,
+    I32_SET_IMM,
+    I32_SHL_IMM,
+    I32_SHR_U_IMM,
+    I64_AND_IMM,
+    I64_CONST,
+    I64_EXTEND_I32_U,
+    I64_LOAD8_U,
+    RET,
+)
 from pywasmjit.errors import ModuleError
 from pywasmjit.lower.build import build
 from pywasmjit.lower.info import ModuleInfo
-from pywasmjit.lower.ir import I32, NONE, PHI, Block, Function
+from pywasmjit.lower.ir import I32, I64, NONE, PARAM, PHI, Block, Function
 from pywasmjit.lower.passes import optimise
 from pywasmjit.lower.passes.clean import clean, merge_blocks, simplify_phis
 from pywasmjit.lower.passes.layout import lay_out, nesting
+from pywasmjit.lower.passes.masks import drop_masks
 from pywasmjit.lower.verify import IRError, verify
 from pywasmjit.wasm import decode, validate
 from pywasmjit.wast import ModuleCommand, converted_suite, iter_commands
@@ -62,6 +81,71 @@ def test_phis_that_copy_each_other() -> None:
     fn.uses[after] = (real, real)
     fn.blocks = [Block(0, phis=[outer, inner, real, after])]
     assert simplify_phis(fn) == {outer: a, inner: a, after: real}
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "mask", "gone"),
+    [
+        ((I32_LOAD8_U, 1, (0,)), (I32_LOAD8_U, 1, (1,)), 0xFF, True),
+        ((I32_LOAD8_U, 1, (0,)), (I32_LOAD8_U, 1, (1,)), 0x7F, False),
+        ((I32_LOAD8_U, 1, (0,)), (I32_LOAD8_U, 1, (1,)), -1 & ~0x100, True),
+        ((I32_LOAD8_U, 1, (0,)), (I32_LOAD16_U, 1, (1,)), 0xFF, False),
+        ((I32_LOAD8_U, 1, (0,)), (I32_LOAD16_U, 1, (1,)), 0xFFFF, True),
+        ((I32_CONST, 0, (255,)), (I32_SHR_U_IMM, -1, (1,)), 0xFF, True),
+        ((I32_CONST, 0, (-1,)), (I32_SHR_U_IMM, -1, (1,)), 0xFF, False),
+        ((I32_CONST, 0, (1,)), (I32_OR_IMM, -1, (0x80,)), 0xFF, True),
+        ((I32_CONST, 0, (1,)), (I32_OR_IMM, -1, (0x100,)), 0xFF, False),
+        ((I32_SET_IMM, 1, (0, 5)), (I32_AND_IMM, -1, (3,)), 1, True),
+        # One bit more each time, and what may be anything.
+        ((I32_CONST, 0, (1,)), (I32_SHL_IMM, -1, (1,)), 0xFF, False),
+        ((I32_CONST, 0, (1,)), (I32_ADD_IMM, -1, (1,)), 0xFF, False),
+    ],
+)
+def test_masks_on_phis(
+    first: tuple[int, int, tuple[int, ...]], step: tuple[int, int, tuple[int, ...]], mask: int, gone: bool
+) -> None:
+    """Operands of the first value and the next: none, the parameter, or (-1) the phi."""
+    fn = Function(0, "f", (I32,), (I32,))
+    param = fn.value(PARAM, (), (0,), I32)
+    phi = fn.value(PHI, (), (), I32)
+    operands = {0: (), 1: (param,), -1: (phi,)}
+    before = fn.value(first[0], operands[first[1]], first[2], I32)
+    after = fn.value(step[0], operands[step[1]], step[2], I32)
+    masked = fn.value(I32_AND_IMM, (phi,), (mask,), I32)
+    fn.uses[phi] = (before, after)
+    jump = fn.value(BR, (), (), NONE)
+    again = fn.value(I32_BR_IF_IMM, (masked,), (0, 0), NONE)
+    end = fn.value(RET, (masked,), (), NONE)
+    fn.blocks = [
+        Block(0, [], [param, before, jump], [], [1]),
+        Block(1, [phi], [after, masked, again], [0, 1], [1, 2], 1, True),
+        Block(2, [], [end], [1], []),
+    ]
+    drop_masks(fn)
+    assert fn.uses[end] == ((phi,) if gone else (masked,))
+    assert fn.uses[again] == fn.uses[end]
+    assert (masked in fn.blocks[1].insts) == (not gone)
+
+
+def test_masks_through_other_values() -> None:
+    """Phis of phis, selections, wider integers; a mask that is needed before one that is not."""
+    fn = Function(0, "f", (I32,), (I64,))
+    param = fn.value(PARAM, (), (0,), I32)
+    byte = fn.value(I32_LOAD8_U, (param,), (0,), I32)
+    five = fn.value(I32_CONST, (), (5,), I32)
+    either = fn.value(I32_SELECT, (byte, five, param, five), (0,), I32)
+    wide = fn.value(I64_EXTEND_I32_U, (either,), (), I64)
+    other = fn.value(I64_LOAD8_U, (param,), (1,), I64)
+    big = fn.value(I64_CONST, (), (1 << 40,), I64)
+    phi = fn.value(PHI, (wide, other), (), I64)
+    outer = fn.value(PHI, (phi, big), (), I64)
+    kept = fn.value(I64_AND_IMM, (outer,), (0xFF,), I64)
+    gone = fn.value(I64_AND_IMM, (phi,), (0xFF,), I64)
+    ends = [fn.value(RET, (v,), (), NONE) for v in (kept, gone)]
+    insts = [param, byte, five, either, wide, other, big, kept, gone, *ends]
+    fn.blocks = [Block(0, [phi, outer], insts)]
+    drop_masks(fn)
+    assert [fn.uses[end] for end in ends] == [(kept,), (phi,)]
 
 
 def test_loops_and_their_nesting() -> None:

@@ -11,6 +11,7 @@ from pywasmjit.lower.passes.addresses import improve_loops
 from pywasmjit.lower.passes.clean import clean, merge_blocks
 from pywasmjit.lower.passes.constants import place_constants
 from pywasmjit.lower.passes.layout import lay_out
+from pywasmjit.lower.passes.masks import drop_masks
 from pywasmjit.lower.passes.tails import duplicate_tails
 from pywasmjit.lower.passes.unroll import unroll
 
@@ -20,6 +21,7 @@ Pass = Callable[[Function], None]
 
 PIPELINE: Final[tuple[Pass, ...]] = (
     clean,
+    drop_masks,
     merge_blocks,
     lay_out,
     duplicate_tails,
