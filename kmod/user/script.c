@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * pywasmjit-launch --script: many modules in one store, driven line by line on standard input->
+ * pywasmjit-launch --script: many modules in one store, driven line by line on standard input.
  * `pywasmjit wast` runs the official test suite with it.
  *
  *	module ID SIZE\n<SIZE bytes of image>	instantiate, imports from registered modules

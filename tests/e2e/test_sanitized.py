@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from pywasmjit import __version__
 from tests.e2e.conftest import ROOT, Host
 from tests.e2e.nginx_server import Nginx
 
@@ -27,7 +28,7 @@ SOURCES = sorted(
 )  # fmt: skip
 COMPILE = [
     "gcc", "-std=gnu11", "-O1", "-g", "-DWJ_HOSTED", "-fno-pie", "-fcf-protection=none", "-fno-omit-frame-pointer",
-    "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+    "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f'-DWJ_VERSION="{__version__}"',
     *(f"-I{ROOT / 'kmod' / part}" for part in ("user", "core", "host")),
 ]  # fmt: skip
 LINK = ["gcc", "-no-pie", "-fsanitize=address,undefined", "-Wl,--wrap=wj_alloc,--wrap=wj_free"]
