@@ -138,6 +138,11 @@ void wj_jit_return(struct wj_jit *j)
 
 /* Branches within a function. */
 
+void wj_jit_reaches(struct wj_jit *j, u32 block)
+{
+	j->block_unpolled[block] = max(j->block_unpolled[block], j->unpolled);
+}
+
 void wj_jit_branch(struct wj_jit *j, int cc, u32 block)
 {
 	struct wj_branch *branch;
@@ -150,6 +155,7 @@ void wj_jit_branch(struct wj_jit *j, int cc, u32 block)
 			wj_x86_jcc_to(&j->e, (enum wj_x86_cc)cc, j->block_pos[block]);
 		return;
 	}
+	wj_jit_reaches(j, block);
 	branch = wj_list_add(j, &j->branches, sizeof(*branch));
 	branch->number = j->n_forward++;
 	if (branch->number >= j->long_branches.count)
@@ -193,6 +199,47 @@ static bool resolve_branches(struct wj_jit *j)
 
 /* Functions. */
 
+/*
+ * The verifier demands polls in loops and where functions begin that call others.  That leaves code
+ * without either, of which an image can have megabytes: called from as many places, or on the way
+ * back from a deep recursion, it could run for minutes.  So there is a poll wherever this much has been
+ * passed without one, by the longest way.
+ */
+#define POLL_DISTANCE 512u	/* bytes of bytecode, some 200 instructions */
+#define CALL_DISTANCE 64u	/* what a call counts as: of a function without polls */
+/* Polls overwrite results beyond the first (isa.def).  Room to fetch or store one. */
+#define RESULT_DISTANCE 32u
+
+static bool is_call(const struct wj_insn *insn)
+{
+	u8 format = wj_op_info[insn->op].format;
+
+	return format == WJ_FMT_CALL || format == WJ_FMT_CALLI || format == WJ_FMT_RT;
+}
+
+static void poll_if_due(struct wj_jit *j, const struct wj_insn *insn)
+{
+	u8 format = wj_op_info[insn->op].format;
+	u32 distance = POLL_DISTANCE, results = 0;
+
+	if (j->stores_results)
+		results = j->type->n_results;
+	else if (j->last_call != ~0u)
+		results = j->image->types[j->last_call].n_results;
+	if (results > 1)
+		distance += CALL_DISTANCE + RESULT_DISTANCE * results;
+	if (j->unpolled > distance) {
+		wj_jit_poll(j);
+		j->unpolled = j->next - j->offset;
+		j->last_call = ~0u;
+		if (j->stores_results)
+			wj_jit_fail(j, -EINVAL, "result stored too far from the function's end");
+	}
+	if (format == WJ_FMT_RLD && j->last_call == ~0u)
+		wj_jit_fail(j, -EINVAL, "result fetched too far from its call");
+	j->stores_results |= format == WJ_FMT_RST;
+}
+
 static void translate_body(struct wj_jit *j)
 {
 	const struct wj_function *f = j->f;
@@ -202,6 +249,8 @@ static void translate_body(struct wj_jit *j)
 	j->cursor = (struct wj_cursor){ f->code, f->code + f->code_size, false };
 	j->offset = 0;
 	j->last_call = ~0u;
+	j->stores_results = false;
+	j->unpolled = 0;
 	wj_jit_prologue(j);
 	while (j->cursor.pos < j->cursor.end && !j->e.error) {
 		j->offset = (u32)(j->cursor.pos - f->code);
@@ -216,8 +265,10 @@ static void translate_body(struct wj_jit *j)
 			/* Loops start with a poll. */
 			if (*j->cursor.pos == WJ_OP_POLL)
 				wj_x86_align(&j->e, 16, true);
+			j->unpolled = max(j->unpolled, j->block_unpolled[block]);
 			j->block_pos[block++] = j->e.pos;
 			j->last_call = ~0u;
+			j->stores_results = false;
 			j->zero_pos = 0;
 		}
 		if (!wj_decode(&j->cursor, &insn)) {
@@ -225,7 +276,13 @@ static void translate_body(struct wj_jit *j)
 			return;
 		}
 		j->next = (u32)(j->cursor.pos - f->code);
+		j->unpolled += j->next - j->offset;
+		poll_if_due(j, &insn);
 		wj_jit_translate(j, &insn);
+		if (insn.op == WJ_OP_POLL)
+			j->unpolled = 0;
+		else if (is_call(&insn))
+			j->unpolled += CALL_DISTANCE;
 	}
 }
 
@@ -263,12 +320,13 @@ static int compile_function(struct wj_jit *j, u32 index)
 	if (f->block_count > j->block_capacity) {
 		wj_free(j->block_code);
 		j->block_capacity = f->block_count;
-		j->block_code = wj_alloc(2 * sizeof(u32) * (size_t)f->block_count);
+		j->block_code = wj_alloc(3 * sizeof(u32) * (size_t)f->block_count);
 		if (!j->block_code) {
 			j->block_capacity = 0;
 			return wj_jit_fail(j, -ENOMEM, "out of memory");
 		}
 		j->block_pos = j->block_code + f->block_count;
+		j->block_unpolled = j->block_pos + f->block_count;
 	}
 	if (f->block_count)
 		wj_block_offsets(f, j->block_code);
@@ -292,8 +350,10 @@ static int compile_function(struct wj_jit *j, u32 index)
 		j->tables.count = tables;
 		j->literals.count = literals;
 		j->branches.count = j->cold.count = j->accesses.count = j->n_forward = 0;
-		for (k = 0; k < f->block_count; k++)
+		for (k = 0; k < f->block_count; k++) {
 			j->block_pos[k] = WJ_UNBOUND;
+			j->block_unpolled[k] = 0;
+		}
 		translate_body(j);
 		for (k = 0; k < j->cold.count && !j->e.error; k++) {
 			struct wj_cold cold = ((struct wj_cold *)j->cold.items)[k];

@@ -121,11 +121,14 @@ struct wj_jit {
 	u32 offset;		/* of the instruction being translated */
 	u32 next;		/* of the one after it */
 	u32 frame, saved;	/* bytes of the frame without and of the callee-saved registers */
-	u32 last_call;		/* type of the last call, ~0: none with more than one result */
+	u32 last_call;		/* type of the last call; ~0: none whose results are still there */
+	bool stores_results;	/* since an RST */
+	u32 unpolled;		/* bytes of bytecode since a poll, calls as CALL_DISTANCE: jit_x86.c */
 	u8 arg_types[WJ_MAX_PARAMS];	/* of stack arguments */
 	u32 n_stack_args;
 	struct wj_cursor cursor;
 	u32 *block_code, *block_pos;	/* offsets of blocks in bytecode and code (WJ_UNBOUND) */
+	u32 *block_unpolled;	/* `unpolled` of what branches forward to them, the largest */
 	u32 block_capacity;
 	struct wj_list branches, cold, accesses, runs;
 	struct wj_list long_branches;	/* u8 per forward branch, in order */
@@ -173,9 +176,12 @@ void wj_jit_return(struct wj_jit *j);
 u32 wj_jit_literal(struct wj_jit *j, u64 value);
 /* Branch to a block; cc < 0: always. */
 void wj_jit_branch(struct wj_jit *j, int cc, u32 block);
+/* The instruction being translated branches there, perhaps. */
+void wj_jit_reaches(struct wj_jit *j, u32 block);
 
 /* translate_x86.c */
 void wj_jit_prologue(struct wj_jit *j);
+void wj_jit_poll(struct wj_jit *j);
 void wj_jit_translate(struct wj_jit *j, const struct wj_insn *i);
 void wj_jit_emit_cold(struct wj_jit *j, const struct wj_cold *cold);
 

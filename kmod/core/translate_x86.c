@@ -344,7 +344,7 @@ static void leave(struct wj_jit *j)
 	wj_jit_return(j);
 }
 
-static void poll(struct wj_jit *j)
+void wj_jit_poll(struct wj_jit *j)
 {
 	test_poll_flags(j);
 	wj_jit_cold(j, WJ_COLD_POLL, X86_NE, NULL);
@@ -432,6 +432,7 @@ static void br_table(struct wj_jit *j, const struct wj_insn *i)
 
 		target = wj_list_add(j, &j->tables, sizeof(*target));
 		*target = block;
+		wj_jit_reaches(j, block);
 		if (!run || run->block != block) {
 			run = wj_list_add(j, &j->runs, sizeof(*run));
 			run->start = k;
@@ -614,7 +615,7 @@ void wj_jit_translate(struct wj_jit *j, const struct wj_insn *i)
 	switch ((enum wj_op)i->op) {
 	EMIT(UNREACHABLE, wj_jit_trap_call(j, WJ_TRAP_UNREACHABLE))
 	EMIT(TRAP, wj_jit_trap_call(j, i->kind))
-	EMIT(POLL, poll(j))
+	EMIT(POLL, wj_jit_poll(j))
 	EMIT(RET, leave(j))
 	EMIT(BR, branch(j, i->index))
 	EMIT(BR_TABLE, br_table(j, i))

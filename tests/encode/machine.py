@@ -287,8 +287,9 @@ class Function:
                 self.require(own or disp >= total + 8, insn, "load of a saved register or return address")
 
     def polls(self, depths: dict[int, int]) -> None:
-        """Without the polls nothing goes round."""
+        """Without the polls nothing goes round, and no way is long."""
         state = bytearray(len(self.insns))
+        ahead = [0] * len(self.insns)  # instructions from here to polls, by the longest way
         for root in sorted(depths):
             if state[root]:
                 continue
@@ -306,6 +307,9 @@ class Function:
                         break
                 else:
                     state[i] = 2
+                    # What is not done yet is behind: the loops of one instruction that may go round.
+                    ahead[i] = 1 + max((ahead[k] for k in self.successors(i) if state[k] == 2 and not self.is_poll(k)), default=0)
+                    self.require(ahead[i] <= MOST_WITHOUT_POLL, self.insns[i], "a long way without a poll")
                     work.pop()
 
     def counts_bits(self, i: int, k: int) -> bool:
@@ -347,6 +351,8 @@ class Function:
         return True
 
 
+# Of 512 bytes of bytecode, of which division and conversions to integers make the most.
+MOST_WITHOUT_POLL = 1000
 MOVE = "add r15, rcx"
 RESTORE = "mov r15, qword ptr [r14 + 8]"
 POLL = r"cmp dword ptr \[r14 \+ 0x[0-9a-f]+\], 0"

@@ -43,3 +43,44 @@ def test_rounding_needs_sse41(process: Core) -> None:
     process.reset()
     Engines(process, Variant("newer", SSE41)).compile(image)
     assert process.reset() == 0
+
+
+def test_results_are_fetched_and_stored_near(process: Core) -> None:
+    """Polls overwrite them, and there is none between; in as much code as their number asks for."""
+    add = "I32_ADD_IMM r3 r3 1\n"
+    types = [func_type("", "ii"), func_type("", "i")]
+    pair = Body("I32_CONST r0 1\nRESULT_STORE r0 1\nRET")
+
+    def compile_with(fetch: str, store: str) -> None:
+        fetches = Body(f"CALL 0\nI32_CONST r3 0\n{fetch}RESULT_LOAD r1 1\nI32_ADD r0 r0 r1\nRET", leaf=False)
+        stores = Body(f"I32_CONST r0 1\nI32_CONST r3 0\nRESULT_STORE r0 1\n{store}RET")
+        image = Image(types=types, functions=[(0, pair), (1, fetches), (0, stores)], memories=[limits(1)])
+        Engines(process, Variant("near", 0)).compile(image)
+        assert process.reset() == 0
+
+    compile_with(add * 20, add * 20)
+    for fetch, store, message, function in (
+        (add * 500, "", "result fetched too far from its call", 1),
+        ("", add * 500, "result stored too far from the function's end", 2),
+    ):
+        with pytest.raises(CoreError, match=message) as info:
+            compile_with(fetch, store)
+        assert (info.value.code, info.value.function) == (-22, function)
+        process.reset()
+
+
+def test_a_thousand_results_are_near_enough(process: Core) -> None:
+    """What the compiler makes of the most results that there may be: fetched, spilled, stored."""
+    count = 1000
+    stores = "".join(f"I32_CONST r0 {k}\nRESULT_STORE r0 {k}\n" for k in range(1, count)) + "I32_CONST r0 7\nRET"
+    fetches = "CALL 0\nSLOT_STORE r0 0\n" + "".join(
+        f"RESULT_LOAD r1 {k}\nSLOT_STORE r1 {k}\n" for k in range(1, count)
+    )
+    both = fetches + "".join(f"SLOT_LOAD r1 {k}\nRESULT_STORE r1 {k}\n" for k in range(1, count)) + "SLOT_LOAD r0 0\nRET"
+    image = Image(
+        types=[func_type("", "i" * count)],
+        functions=[(0, Body(stores)), (0, Body(both, leaf=False, slots=(count, 0, 0, 0, 0)))],
+        memories=[limits(1)],
+    )
+    Engines(process, Variant("most", 0)).compile(image)
+    assert process.reset() == 0

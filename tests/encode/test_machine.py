@@ -225,6 +225,27 @@ def test_loop_without_a_poll_is_seen(process: Core) -> None:
         check_program(edited(found, lambda insn: "nop" if insn.at == polls[1] else None), image)
 
 
+def test_no_way_without_a_poll_is_long(process: Core) -> None:
+    """Straight on, and where each branch leads around one: of functions that call nothing, too."""
+    add = "I32_ADD r0 r0 r1\n"
+    ways = [add * 5000 + "RET"]
+    ways.append(
+        "".join(f"{add * 100}I32_BR_IF_IMM r0 EQ 1 around{k}\n{add * 80}around{k}: r0=i32 r1=i32\n" for k in range(50)) + "RET"
+    )
+    for source in ways:
+        image = Image(types=[func_type("ii", "i")], functions=[(0, Body(source))], memories=[limits(1)]).build()
+        found = read_back(process, "long", image, 0, NATIVE)
+        assert check(found, image) == 1
+        polls = [insn.at for insn in found.functions() if insn.text.startswith("cmp dword ptr [r14")]
+        assert len(polls) >= source.count("I32_ADD") * 3 // 600
+
+        def poll(insn: Insn, polls: list[int] = polls) -> str | None:
+            return "nop" if insn.at in polls else None
+
+        with pytest.raises(AssertionError, match="a long way without a poll"):
+            check_program(edited(found, poll, len(polls)), image)
+
+
 def test_access_without_a_fixup_is_seen(process: Core) -> None:
     found, image = small(process)
     fixups = dict(found.code.fixups)

@@ -12,6 +12,8 @@ import pytest
 from ring0 import HERE, LAUNCHER, Ring0
 
 from pywasmjit import launch
+from pywasmjit.vm.machine import Background
+from tests.verify.assemble import FUNC, MEMORY, Body, Image, export_entry, func_type, limits
 
 
 def test_hello(ring0: Ring0) -> None:
@@ -100,11 +102,8 @@ def test_transcripts_are_those_of_native_programs(ring0: Ring0, guest: str) -> N
     assert (result.text, result.status) == (native.text, native.status)
 
 
-@pytest.mark.parametrize("how", ["loop", "calls", "memory", "blocked"])
-def test_kill_9_at_any_time(ring0: Ring0, how: str) -> None:
-    guest = ring0.start("busyloop", how)
-    guest.wait_for_output(how)
-    # Measured inside the guest machine: from kill to the end of the process, in milliseconds.
+def kill_9(ring0: Ring0, guest: Background) -> None:
+    """It dies soon: measured inside the machine, from kill to the end of the process, in milliseconds."""
     script = (
         "import os, signal, sys, time\n"
         "pid = int(sys.argv[1]); fd = os.pidfd_open(pid)\n"
@@ -116,6 +115,33 @@ def test_kill_9_at_any_time(ring0: Ring0, how: str) -> None:
     taken = ring0.machine.run(["python3", "-c", script, str(guest.pid)], check=True)
     assert guest.wait() == 128 + 9
     assert int(taken.text) < 500 * ring0.machine.kernel.slowness, taken.text
+
+
+@pytest.mark.parametrize("how", ["loop", "calls", "memory", "blocked"])
+def test_kill_9_at_any_time(ring0: Ring0, how: str) -> None:
+    guest = ring0.start("busyloop", how)
+    guest.wait_for_output(how)
+    kill_9(ring0, guest)
+
+
+def test_kill_9_where_there_is_no_loop(ring0: Ring0, tmp_path: Path) -> None:
+    """A long function that calls nothing, called from as many places: minutes, in which the verifier asks for no poll."""
+    adds = Body("I32_ADD r0 r0 r1\n" * 200_000 + "RET")
+    calls = Body("I32_CONST r0 0\n" + "I32_CONST r1 1\nCALL 0\n" * 100_000 + "RET", leaf=False)
+    image = Image(
+        types=[func_type("ii", "i"), func_type("")],
+        functions=[(0, adds), (1, calls)],
+        memories=[limits(1)],
+        exports=[export_entry("_start", FUNC, 1), export_entry("memory", MEMORY, 0)],
+    )
+    (tmp_path / "straight.img").write_bytes(image.build())
+    there = ring0.machine.copy_in(tmp_path / "straight.img", HERE)
+    guest = ring0.machine.popen([LAUNCHER, "--host=kernel", f"--image={there}", "--", "straight"])
+    deadline = time.monotonic() + 60 * ring0.machine.kernel.slowness
+    while not any(int(row["cpu_ms"]) > 200 for row in ring0.guests().values()):
+        assert time.monotonic() < deadline and guest.poll() is None
+        time.sleep(0.1)
+    kill_9(ring0, guest)
 
 
 def test_handlers_run_in_a_guest_that_never_calls(ring0: Ring0) -> None:
