@@ -224,7 +224,7 @@ static void poll_if_due(struct wj_jit *j, const struct wj_insn *insn)
 
 	if (j->stores_results)
 		results = j->type->n_results;
-	else if (j->last_call != ~0u)
+	else if (j->last_call != ~0u && !is_call(insn) && format != WJ_FMT_RST)
 		results = j->image->types[j->last_call].n_results;
 	if (results > 1)
 		distance += CALL_DISTANCE + RESULT_DISTANCE * results;
