@@ -8,6 +8,7 @@ wasmtime) and still shows a difference of the same kind.
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tempfile
@@ -223,7 +224,7 @@ def write(name: str, raw: bytes, calls: Sequence[Call], seed: int, why: str, dir
     directory.mkdir(exist_ok=True)
     path = directory / f"{name}.wat"
     lines = [f";; {line}" for line in why.splitlines()[:4]]
-    lines += [f";; seed {seed}"] + [f";; call {export} {' '.join(map(hex, args))}".rstrip() for export, args in calls]
+    lines += [f";; seed {seed}"] + [f";; call {json.dumps([export, *map(hex, args)])}" for export, args in calls]
     path.write_text("\n".join(lines) + "\n" + text_of(raw))
     return path
 
@@ -236,9 +237,9 @@ def read(path: Path) -> tuple[bytes, list[Call], int]:
     for line in text.splitlines():
         words = line.split()
         if words[:2] == [";;", "call"]:
-            # The name may be empty.
-            name = line.split(" ")[2]
-            calls.append((name, tuple(int(word, 16) for word in line.split(" ")[3:])))
+            # In JSON: a name may be anything.
+            name, *args = json.loads(line.removeprefix(";; call "))
+            calls.append((name, tuple(int(word, 16) for word in args)))
         elif words[:2] == [";;", "seed"]:
             seed = int(words[2])
     return bytes(wasmtime.wat2wasm(text)), calls, seed
