@@ -27,8 +27,8 @@ PACKAGE = "linux-source-6.1"
 SUITE = "bookworm"
 CONFIGURATION = Path(__file__).with_name("guest") / "debug.config"
 # Without ACPI there is no clock to compare the time stamp counter with: it is trusted. All reports
-# are wanted, not just the first.
-ARGUMENTS = ("tsc=reliable", "kasan_multi_shot")
+# are wanted, not just the first. The RAM disk, which is built in, has room to swap to.
+ARGUMENTS = ("tsc=reliable", "kasan_multi_shot", "brd.rd_size=131072")
 # How much longer everything takes, measured with the tests of tests/vm.
 SLOWNESS = 8.0
 _FORMAT = b"1"  # count up when the way of building changes

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from build_guests import Builder
 from guest_cache import default_root
 
@@ -117,6 +118,11 @@ class Ring0:
             self.remove()
             self.module = usual
             self.insert()
+
+    def need(self, option: str) -> None:
+        """Skip the test on kernels that were configured without what it looks with."""
+        if option not in kbuild.inspect_kernel(self.kernel.headers).options:
+            pytest.skip(f"{self.kernel.release} has no {option}")
 
     def check_leaks(self) -> None:
         """With kmemleak, the debug kernel's: nothing was allocated that nobody refers to any more."""

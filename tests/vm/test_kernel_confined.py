@@ -49,15 +49,9 @@ def cgroup(ring0: Ring0) -> Iterator[str]:
         f"pkill -9 -x pywasmjit-launc; while ! rmdir {CGROUP}/wj; do sleep 0.1; done", check=True)
 
 
-def need(ring0: Ring0, option: str) -> None:
-    """Skip the test on kernels that were configured without what it looks with."""
-    if not ring0.has_option(option):
-        pytest.skip(f"{ring0.kernel.release} has no {option}")
-
-
 def pool(ring0: Ring0, *needles: str) -> tuple[int, int | None, list[int]]:
     """How many chunks of the pool hold code, where it starts, and which bytes are in it."""
-    need(ring0, "CONFIG_PROC_KCORE")
+    ring0.need("CONFIG_PROC_KCORE")
     address = ring0.machine.run("grep -w wj_pool /proc/kallsyms", check=True).text.split()[0]
     size = str(ring0.totals()["pool_bytes"])
     text = ring0.machine.run(["python3", "-c", KCORE, address, size, *needles], check=True).text
@@ -89,7 +83,7 @@ def test_a_guest_that_spins_can_be_frozen(ring0: Ring0, cgroup: str) -> None:
 
 def test_a_guest_that_spins_does_not_hold_up_live_patches(ring0: Ring0) -> None:
     run = ring0.machine.run
-    need(ring0, "CONFIG_LIVEPATCH")
+    ring0.need("CONFIG_LIVEPATCH")
     there = ring0.helper("patched")
     guest = ring0.start("busyloop", "loop")
     guest.wait_for_output("loop")

@@ -102,19 +102,19 @@ def test_transcripts_are_those_of_native_programs(ring0: Ring0, guest: str) -> N
     assert (result.text, result.status) == (native.text, native.status)
 
 
-def kill_9(ring0: Ring0, guest: Background) -> None:
+def kill_9(ring0: Ring0, guest: Background, limit: int = 500) -> None:
     """It dies soon: measured inside the machine, from kill to the end of the process, in milliseconds."""
     script = (
         "import os, signal, sys, time\n"
         "pid = int(sys.argv[1]); fd = os.pidfd_open(pid)\n"
         "import select\n"
         "begin = time.monotonic(); os.kill(pid, signal.SIGKILL)\n"
-        "assert select.select([fd], [], [], 10)[0]\n"
+        "assert select.select([fd], [], [], 30)[0]\n"
         "print(int(1000 * (time.monotonic() - begin)))\n"
     )
     taken = ring0.machine.run(["python3", "-c", script, str(guest.pid)], check=True)
     assert guest.wait() == 128 + 9
-    assert int(taken.text) < 500 * ring0.machine.kernel.slowness, taken.text
+    assert int(taken.text) < limit * ring0.machine.kernel.slowness, taken.text
 
 
 @pytest.mark.parametrize("how", ["loop", "calls", "memory", "blocked"])
@@ -141,7 +141,8 @@ def test_kill_9_where_there_is_no_loop(ring0: Ring0, tmp_path: Path) -> None:
     while not any(int(row["cpu_ms"]) > 200 for row in ring0.guests().values()):
         assert time.monotonic() < deadline and guest.poll() is None
         time.sleep(0.1)
-    kill_9(ring0, guest)
+    # Its megabytes are freed, too.
+    kill_9(ring0, guest, 5000)
 
 
 def test_handlers_run_in_a_guest_that_never_calls(ring0: Ring0) -> None:

@@ -57,6 +57,7 @@ def test_a_guest_that_wants_too_much_is_killed(group: Ring0) -> None:
 
 
 def test_memory_survives_being_swapped_out(group: Ring0) -> None:
+    group.need("CONFIG_VM_EVENT_COUNTERS")
     group.machine.run(f"echo 16M > {GROUP}/memory.max", check=True)
     before = swapped_out(group)
     result = group.machine.run(limited(group, "ring0", "fill", "48"), timeout=200)

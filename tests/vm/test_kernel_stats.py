@@ -184,6 +184,8 @@ def test_tracepoints(ring0: Ring0) -> None:
 
 def test_tracers(ring0: Ring0) -> None:
     """Calls and returns are recorded, and backtraces made: also while a task is on a guest's stacks."""
+    for tracer in ("CONFIG_STACK_TRACER", "CONFIG_FUNCTION_GRAPH_TRACER"):
+        ring0.need(tracer)
     run = ring0.machine.run
     run(f"mountpoint -q {TRACING} || mount -t tracefs t {TRACING}; echo > {TRACING}/trace", check=True)
     # The tracer expects functions to return in the reverse order of their calls. Ours do not.
