@@ -14,9 +14,11 @@ from pywasmjit.vm.packages import Kernel
 
 HERE_ON_THE_HOST = Path(__file__).parent
 
-def test_strace_sees_the_system_calls_of_guests(ring0: Ring0) -> None:
+
+@pytest.mark.parametrize("how", ["", "--seccomp-bpf"], ids=["each call", "asked by a filter"])
+def test_strace_sees_the_system_calls_of_guests(ring0: Ring0, how: str) -> None:
     command = " ".join(ring0.command("ring0", "calls", "7"))
-    result = ring0.machine.run(f"strace -f -e trace=getppid -o {HERE}/trace {command}")
+    result = ring0.machine.run(f"strace -f {how} -e trace=getppid -o {HERE}/trace {command}")
     assert result.text == "wrong: 0\n"
     trace = ring0.machine.run(f"cat {HERE}/trace").text
     assert len(re.findall(r"getppid\(\)\s+= \d+", trace)) == 8
