@@ -168,7 +168,7 @@ _REFLEXIVE: Final = frozenset({CC_EQ, CC_GE_S, CC_GE_U, CC_LE_S, CC_LE_U})
 _SETS: Final = frozenset({I32_SET, I32_SET_IMM, I64_SET, I64_SET_IMM, F32_SET, F64_SET})
 
 # Largest value (unsigned) of instructions where the opcode alone tells.
-_UMAX: Final = {
+UMAX: Final = {
     I32_LOAD8_U: 0xFF, I32_LOAD16_U: 0xFFFF, I64_LOAD8_U: 0xFF, I64_LOAD16_U: 0xFFFF,
     I64_LOAD32_U: 0xFFFFFFFF, I32_ATOMIC_LOAD8_U: 0xFF, I32_ATOMIC_LOAD16_U: 0xFFFF,
     I64_ATOMIC_LOAD8_U: 0xFF, I64_ATOMIC_LOAD16_U: 0xFFFF, I64_ATOMIC_LOAD32_U: 0xFFFFFFFF,
@@ -387,7 +387,7 @@ class Emitter:
     def umax(self, v: int, depth: int = 4) -> int:
         """An upper bound of an integer value, taken as unsigned."""
         o = self.op[v]
-        bound = _UMAX.get(o)
+        bound = UMAX.get(o)
         if bound is not None:
             return bound
         kind = self.type[v]

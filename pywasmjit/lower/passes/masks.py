@@ -12,8 +12,6 @@ from pywasmjit._isa import (
     I32_AND,
     I32_AND_IMM,
     I32_CONST,
-    I32_LOAD8_U,
-    I32_LOAD16_U,
     I32_OR,
     I32_OR_IMM,
     I32_SELECT,
@@ -24,28 +22,18 @@ from pywasmjit._isa import (
     I64_AND_IMM,
     I64_CONST,
     I64_EXTEND_I32_U,
-    I64_LOAD8_U,
-    I64_LOAD16_U,
-    I64_LOAD32_U,
     I64_SELECT,
     I64_SELECT_IMM,
     I64_SHR_U_IMM,
-    OPS,
 )
+from pywasmjit.lower.fold import UMAX
 from pywasmjit.lower.ir import I32, PHI, Function
 from pywasmjit.lower.passes.clean import remove_dead
 
 _ALL: Final = (1 << 64) - 1
 _ALL32: Final = (1 << 32) - 1
 # Bits that may be set in what an instruction yields, whatever its operands.
-_FIXED: Final = {
-    I32_LOAD8_U: 0xFF,
-    I64_LOAD8_U: 0xFF,
-    I32_LOAD16_U: 0xFFFF,
-    I64_LOAD16_U: 0xFFFF,
-    I64_LOAD32_U: _ALL32,
-    **{number: 1 for number, op in enumerate(OPS) if op.format in ("SET", "SETI")},
-}
+_FIXED: Final = {op: (1 << largest.bit_length()) - 1 for op, largest in UMAX.items()}
 _AND_IMM: Final = frozenset((I32_AND_IMM, I64_AND_IMM))
 _UNION: Final = frozenset((I32_OR, I32_XOR))
 _SELECT: Final = frozenset((I32_SELECT, I32_SELECT_IMM, I64_SELECT, I64_SELECT_IMM))
